@@ -1,0 +1,179 @@
+"""The records as Python sees them: plain dicts as fastavro gives them, with these shapes.
+
+Fields are documented in the ``.avsc`` files, which are the contract. A test holds the two together.
+"""
+
+from typing import NamedTuple, NotRequired, TypedDict
+
+INDEX_END = 2**31 - 1
+"""Index of an origin that covers its whole record."""
+
+
+class Origin(NamedTuple):
+    """A place in ``comments.submitted``; ordered as the log is. (offset, item index)."""
+
+    offset: int
+    item: int
+
+    def to_wire(self) -> "OriginDict":
+        """As the records hold it."""
+        return {"offset": self.offset, "index": self.item}
+
+    @classmethod
+    def from_wire(cls, value: "OriginDict") -> "Origin":
+        """From a record."""
+        return cls(value["offset"], value["index"])
+
+
+NOTHING = Origin(-1, INDEX_END)
+"""Covers nothing: before the first record."""
+
+
+class OriginDict(TypedDict):
+    offset: int
+    index: int
+
+
+class Command(TypedDict):
+    target: str | None
+    seconds: int | None
+    reason: str | None
+    settings: str | None
+
+
+class Item(TypedDict):
+    """A comment or command as submitted."""
+
+    type: str
+    stream_id: str
+    id: str
+    user_id: str
+    user_name: str
+    role: str
+    text: str
+    sticker: str | None
+    command: Command | None
+
+
+class IngestedItem(Item):
+    offset: int
+    index: int
+    at: int
+
+
+class ModeratedItem(IngestedItem):
+    verdict: str
+    refusal: str | None
+
+
+class Submitted(TypedDict):
+    gateway: str
+    items: list[Item]
+
+
+class Head(TypedDict):
+    """What every stage's output record begins with."""
+
+    claim: str
+    token: int
+    covered: OriginDict
+
+
+class Ingested(Head):
+    after: OriginDict
+    items: list[IngestedItem]
+
+
+class Moderated(Head):
+    after: OriginDict
+    items: list[ModeratedItem]
+
+
+class Event(TypedDict):
+    type: str
+    seq: int
+    at: int
+    id: str
+    user_id: str
+    user_name: str
+    role: str
+    text: str
+    sticker: str | None
+    command: Command | None
+    mask: int
+
+
+class FanoutEvent(Event):
+    copies: NotRequired[int]
+
+
+class Segment(Head):
+    stream_id: str
+    epoch: str
+    from_seq: int
+    to_seq: int
+    origin: OriginDict
+
+
+class Sequenced(Segment):
+    events: list[Event]
+
+
+class Fanout(Segment):
+    viewers: int
+    sampled: bool
+    why: str | None
+    reactions: dict[str, int] | None
+    events: list[FanoutEvent]
+
+
+class Notice(TypedDict):
+    stream_id: str
+    user_id: str
+    id: str
+    code: int
+    reason: str
+    at: int
+    origin: OriginDict
+
+
+class Dead(TypedDict):
+    stage: str
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    detail: str
+    at: int
+    size: int
+    value: bytes
+
+
+class Flat(TypedDict):
+    stream_id: str
+    epoch: str
+    seq: int
+    type: str
+    at: int
+    id: str
+    user_id: str
+    user_name: str
+    role: str
+    text: str
+    sticker: str | None
+    command: Command | None
+
+
+class Position(TypedDict):
+    epoch: str
+    seq: int
+    origin: OriginDict
+    segment_offset: int
+    at: int
+
+
+class Rules(TypedDict):
+    origin: OriginDict
+    segment_offset: int
+    at: int
+    state: str

@@ -1,0 +1,250 @@
+"""Settings of every process: ``LIVECOMMENTS_…`` environment over ``livecomments.toml``.
+
+Nested names are joined with two underscores: ``LIVECOMMENTS_EDGE__WINDOW_MS=50``. A name that does
+not exist, or a value outside its bounds, stops the start with one line that says what is allowed.
+Durations and sizes carry their unit in the name.
+"""
+
+import difflib
+import os
+import resource
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+PREFIX = "LIVECOMMENTS_"
+FILE_NAME = "livecomments.toml"
+DEVELOPMENT_SECRET = "livecomments-development-secret-do-not-deploy"  # noqa: S105 - refused off loopback
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class SettingsError(Exception):
+    """The operator's fault: a setting that does not exist or has a bad value. Not retried."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Kafka(_Section):
+    """The brokers and the shape of every topic."""
+
+    bootstrap: str = "127.0.0.1:9092"
+    partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+    request_timeout_ms: Annotated[int, Field(ge=500, le=120_000)] = 20_000
+    session_timeout_ms: Annotated[int, Field(ge=6_000, le=120_000)] = 10_000
+
+
+class Redis(_Section):
+    """Everything in Redis is a projection that can be rebuilt from Kafka."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    timeout_ms: Annotated[int, Field(ge=50, le=30_000)] = 1_000
+
+
+class Cassandra(_Section):
+    hosts: tuple[str, ...] = ("127.0.0.1",)
+    port: Port = 9042
+    keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "livecomments"
+    datacenter: str = "datacenter1"
+    replication: Annotated[int, Field(ge=1, le=9)] = 1
+
+
+class Archive(_Section):
+    """Where comments live for ever."""
+
+    kind: Literal["sqlite", "cassandra"] = "sqlite"
+    path: Path = Path("archive.sqlite3")
+    """Of the embedded archive; relative to ``data``."""
+    retention_days: Annotated[int, Field(ge=0)] | None = None
+    """None keeps for ever."""
+
+
+class Edge(_Section):
+    """One WebSocket edge process."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "edge"
+    feed: Literal["kafka", "redis"] = "kafka"
+    window_ms: Annotated[int, Field(ge=0, le=5_000)] = 50
+    outbox_bytes_max: Annotated[int, Field(ge=4_096)] = 256 * 1024
+    ring_events_max: Annotated[int, Field(ge=100)] = 5_000
+    ring_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
+    first_events: Annotated[int, Field(ge=0, le=500)] = 50
+    ping_seconds: Annotated[int, Field(ge=1, le=300)] = 25
+    handshake_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    frame_bytes_max: Annotated[int, Field(ge=1_024)] = 64 * 1024
+    connections_max: Annotated[int, Field(ge=1)] = 15_000
+    connections_per_user_max: Annotated[int, Field(ge=1)] = 20
+    connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000
+    subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 16
+    commands_per_second_max: Annotated[int, Field(ge=1)] = 30
+    origins: tuple[str, ...] = ()
+    """Allowed ``Origin`` values; empty allows the edge's own origin and loopback only."""
+    echo_path: str | None = None
+    """A path that echoes frames, for protocol conformance runs only."""
+    drain_seconds: Annotated[int, Field(ge=0, le=3_600)] = 5
+
+
+class Api(_Section):
+    host: str = "127.0.0.1"
+    port: Port = 8001
+    request_bytes_max: Annotated[int, Field(ge=1_024)] = 256 * 1024
+
+
+class Auth(_Section):
+    """How tokens are checked. One algorithm a key: the key decides it, never the token."""
+
+    algorithm: Literal["HS256", "RS256", "ES256"] = "HS256"
+    secret: str = Field(default=DEVELOPMENT_SECRET, min_length=32, repr=False)
+    jwks_file: Path | None = None
+    issuer: str = "livecomments"
+    audience: str = "livecomments"
+    leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 10
+    guests: bool = True
+    """Whether a connection without a token may read."""
+
+
+class Limits(_Section):
+    comments_per_second: Annotated[float, Field(gt=0)] = 2.0
+    """Per user and stream; the burst is five times that."""
+    text_chars_max: Annotated[int, Field(ge=1, le=4_000)] = 500
+    duplicate_window_seconds: Annotated[int, Field(ge=10, le=3_600)] = 120
+    produce_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 1_800
+    """After which a publish is answered «unknown, retry with the same id»."""
+    gateway_items_max: Annotated[int, Field(ge=100)] = 20_000
+    """Comments waiting for Kafka in one gateway; beyond it publishes are refused as temporary."""
+
+
+class Sampling(_Section):
+    viewers_threshold: Annotated[int, Field(ge=1)] = 100_000
+    rate_per_second: Annotated[float, Field(gt=0, le=100)] = 4.0
+    latency_limit_ms: Annotated[int, Field(ge=50)] = 300
+
+
+class Moderation(_Section):
+    words_file: Path | None = None
+    """One word or phrase a line, platform-wide. None: the short list that ships with the package."""
+
+
+class Stage(_Section):
+    """One stage worker process."""
+
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "0"
+    """Static membership: distinct per process of one stage, stable over restarts."""
+    health_host: str = "127.0.0.1"
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    inbox_records_max: Annotated[int, Field(ge=1)] = 256
+    """Records of one partition waiting for its runner; beyond it the consumer waits."""
+    merge_items_max: Annotated[int, Field(ge=1)] = 2_000
+    """Items that one step takes together under load."""
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=60)] = 30.0
+    recovery_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
+
+
+class Log(_Section):
+    format: Literal["auto", "json", "console"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(_Section):
+    """All settings; every process reads the whole and uses its part."""
+
+    data: Path = Path("data")
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    cassandra: Cassandra = Cassandra()
+    archive: Archive = Archive()
+    edge: Edge = Edge()
+    api: Api = Api()
+    auth: Auth = Auth()
+    limits: Limits = Limits()
+    sampling: Sampling = Sampling()
+    moderation: Moderation = Moderation()
+    stage: Stage = Stage()
+    log: Log = Log()
+
+    @property
+    def archive_path(self) -> Path:
+        """The embedded archive's file."""
+        return self.data / self.archive.path
+
+
+def load(environ: Mapping[str, str] = os.environ, directory: Path | None = None) -> Settings:
+    """Read the file in ``directory`` (default: working directory), then the environment over it.
+
+    Raises:
+        SettingsError: with one line a mistake: its name, what was given, what is allowed.
+
+    """
+    path = (directory or Path.cwd()) / FILE_NAME
+    values: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{path}: not valid TOML: {error}") from error
+    for name, raw in sorted(environ.items()):
+        if name.startswith(PREFIX):
+            _put(values, name, raw)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(error))) from error
+
+
+def raise_open_files_limit() -> int:
+    """Raise the soft limit of open files to the hard one, as every process does; return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def names(model: type[BaseModel] = Settings, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield every setting's path, e.g. ``("edge", "window_ms")``."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from names(field.annotation, (*at, name))
+        else:
+            yield (*at, name)
+
+
+def environment_name(path: tuple[str, ...]) -> str:
+    """``("edge", "window_ms")`` → ``LIVECOMMENTS_EDGE__WINDOW_MS``."""
+    return PREFIX + "__".join(path).upper()
+
+
+def _put(values: dict[str, Any], name: str, raw: str) -> None:
+    known = {environment_name(path): path for path in names()}
+    if name not in known:
+        raise SettingsError(f"{name}: there is no such setting{_nearest(name, list(known))}")
+    *sections, last = known[name]
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[last] = [part.strip() for part in raw.split(",") if part.strip()] if last in _TUPLES else raw
+
+
+_TUPLES = {"hosts", "origins"}
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _explain(error: ValidationError) -> Iterator[str]:
+    for mistake in error.errors():
+        path = tuple(str(part) for part in mistake["loc"])
+        name = ".".join(path)
+        if mistake["type"] == "extra_forbidden":
+            known = [".".join(path) for path in names()]
+            yield f"{name}: there is no such setting{_nearest(name, known)}"
+        else:
+            shown = "" if "secret" in name else f" (given: {mistake['input']!r})"
+            yield f"{name} ({environment_name(path)}): {mistake['msg']}{shown}"

@@ -1,0 +1,69 @@
+"""Names and shapes of what lives in Redis. All of it is a projection of Kafka.
+
+| key | type | content |
+|---|---|---|
+| ``window:{stream}:{epoch}`` | sorted set | framed ``fanout`` records as in the log; score ``to_seq`` |
+| ``head:{stream}`` | string | ``"<epoch> <to_seq>"`` of the newest segment in the window |
+| ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, published after the window is written |
+| ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind": "ban"/"timeout", "reason"}`` |
+| ``stream:{stream}`` | hash | ``creator``, ``title``, ``moderators`` and ``settings`` (JSON), ``state`` |
+| ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
+| ``edges`` | hash | edge name → JSON of its registration |
+| ``limits:{stream}:{user}`` | string | the gateway's token bucket |
+| ``livecomments:sentinel`` | string | written by persist; its absence shows a flush |
+"""
+
+from typing import NamedTuple
+
+SENTINEL = "livecomments:sentinel"
+EDGES = "edges"
+STREAMS = "streams"
+WINDOW_SECONDS = 15 * 60
+"""How long a window serves catch-up."""
+
+
+class Head(NamedTuple):
+    """Where a stream's window ends."""
+
+    epoch: str
+    seq: int
+
+    def to_text(self) -> str:
+        """As stored."""
+        return f"{self.epoch} {self.seq}"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Head":
+        """From the store; raises ValueError on anything else."""
+        epoch, seq = text.split(" ")
+        return cls(epoch, int(seq))
+
+
+def window(stream_id: str, epoch: str) -> str:
+    """Key of the catch-up window."""
+    return f"window:{stream_id}:{epoch}"
+
+
+def head(stream_id: str) -> str:
+    """Key of the window's end."""
+    return f"head:{stream_id}"
+
+
+def channel(stream_id: str) -> str:
+    """Pub/Sub channel."""
+    return f"fanout:{stream_id}"
+
+
+def bans(stream_id: str) -> str:
+    """Key of a stream's bans."""
+    return f"bans:{stream_id}"
+
+
+def stream(stream_id: str) -> str:
+    """Key of a stream's settings."""
+    return f"stream:{stream_id}"
+
+
+def bucket(stream_id: str, user_id: str) -> str:
+    """Key of an author's rate bucket."""
+    return f"limits:{stream_id}:{user_id}"
