@@ -86,6 +86,7 @@ class Ingested(Head):
 
 class Moderated(Head):
     after: OriginDict
+    source_token: int
     items: list[ModeratedItem]
 
 
@@ -113,10 +114,18 @@ class Segment(Head):
     from_seq: int
     to_seq: int
     origin: OriginDict
+    source_token: int
+
+
+class Refused(TypedDict):
+    id: str
+    user_id: str
+    at: int
 
 
 class Sequenced(Segment):
     events: list[Event]
+    refused: list[Refused]
 
 
 class Fanout(Segment):
@@ -170,6 +179,7 @@ class Position(TypedDict):
     origin: OriginDict
     segment_offset: int
     at: int
+    source_token: int
 
 
 class Rules(TypedDict):
@@ -177,3 +187,4 @@ class Rules(TypedDict):
     segment_offset: int
     at: int
     state: str
+    source_token: int

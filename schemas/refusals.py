@@ -24,6 +24,7 @@ class Code(IntEnum):
     MEMBERS_ONLY = 1011
     EMOTE_ONLY = 1012
     STREAM_EXISTS = 1013
+    NOT_MODERATOR = 1014
 
     @property
     def key(self) -> str:
@@ -46,6 +47,7 @@ _WORDS = {
     Code.MEMBERS_ONLY: "Only members may comment now.",
     Code.EMOTE_ONLY: "Only emoji may be sent now.",
     Code.STREAM_EXISTS: "The stream exists already, with another creator.",
+    Code.NOT_MODERATOR: "You may not moderate this stream.",
 }
 
 

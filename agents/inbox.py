@@ -1,0 +1,45 @@
+"""Records of one partition waiting for its runner: bounded, and taken together."""
+
+import asyncio
+from collections import deque
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Inbox(Generic[T]):
+    """A queue whose reader takes all that waits. Full: the writer waits. Closed: what is put is dropped."""
+
+    def __init__(self, records_max: int) -> None:
+        self._records_max = records_max
+        self._waiting: deque[T] = deque()
+        self._filled = asyncio.Event()
+        self._drained = asyncio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def put(self, item: T) -> None:
+        """Add one, as soon as there is room."""
+        while len(self._waiting) >= self._records_max and not self._closed:
+            self._drained.clear()
+            await self._drained.wait()
+        if not self._closed:
+            self._waiting.append(item)
+            self._filled.set()
+
+    async def take(self, records_max: int) -> list[T]:
+        """Take what waits, at least one and at most ``records_max``."""
+        while not self._waiting:
+            self._filled.clear()
+            await self._filled.wait()
+        taken = [self._waiting.popleft() for _ in range(min(records_max, len(self._waiting)))]
+        self._drained.set()
+        return taken
+
+    def close(self) -> None:
+        """Drop what waits and what comes."""
+        self._closed = True
+        self._waiting.clear()
+        self._drained.set()

@@ -1,0 +1,57 @@
+"""The log as a stage sees it: append to a partition, read a range of it. Kafka or memory behind it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
+
+Entry = tuple[bytes | None, bytes]
+"""Key and value of one record to append."""
+
+
+class Record(NamedTuple):
+    """One record of a partition. ``timestamp`` in ms since 1970; log-append time where the topic says so."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+
+
+class Span(NamedTuple):
+    """Offsets [first, end) that one append got, and whether they are contiguous."""
+
+    first: int
+    end: int
+    contiguous: bool
+
+
+class Log(Protocol):
+    """Partitions by (topic name, number)."""
+
+    async def append(self, topic: str, partition: int, entries: Sequence[Entry]) -> asyncio.Future[Span]:
+        """Append in order. Returns when there is room in the buffer; the future, when they are durable."""
+
+    def read(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Record]:
+        """Yield every record with start ≤ offset < end; raises RecoveryError when it cannot reach ``end``."""
+
+    async def start_offset(self, topic: str, partition: int) -> int:
+        """Return the first offset there is."""
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """Return the offset that the next record will get."""
+
+    async def offset_at(self, topic: str, partition: int, timestamp: int) -> int:
+        """Return the first offset with that timestamp or a later one; the end where there is none."""
+
+
+class Table(Protocol):
+    """A checkpoint: a compacted changelog, folded by maximum."""
+
+    async def load(self, partition: int) -> Sequence[tuple[bytes, bytes]]:
+        """Return the partition's entries as of the changelog's end; RecoveryError when it is not complete."""
+
+    def put(self, partition: int, key: bytes, value: bytes) -> None:
+        """Apply an entry whose changelog record is durable."""
+
+    def stale(self, partition: int) -> Sequence[str]:
+        """Return streams that a lower entry was written behind; they must be written again."""

@@ -1,0 +1,227 @@
+"""One stage on one partition: take it, recover, then decide, write, acknowledge.
+
+The order that makes a crash harmless, whichever step it falls between:
+
+1. *take*: append a claim; load the checkpoint; read the stage's own output from the watermark (or
+   the duplicate window) up to the claim, and fold both. Nothing is processed before.
+2. *decide*: everything that waits, in one step of the pure stage.
+3. *write*: side records first, durable; then the output.
+4. *acknowledge*: only when the output is durable, in order, and only if nobody else wrote to the
+   partition meanwhile. The acknowledged offsets of one writer are contiguous: a hole means another
+   worker's records, and if there is a higher claim among them this worker stops.
+5. *checkpoint*, now and then: what has changed, and behind it the watermark.
+
+Any error ends the process (see `agents.errors`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, NamedTuple, TypeVar
+
+from agents.errors import FencedError, LostHistoryError, RecoveryError
+from agents.inbox import Inbox
+from agents.log import Log, Record, Span, Table
+from agents.stage import PartitionState, Side, Stage
+from schemas.codec import UndecodableError
+from schemas.continuity import Fence
+from schemas.topics import SUBMITTED
+
+S = TypeVar("S", bound=PartitionState)
+
+CHECKPOINT_ENTRIES_PER_APPEND = 1_000
+UNACKNOWLEDGED_STEPS_MAX = 2
+"""Few: while they are on their way more records wait, and the next step takes them together."""
+
+
+class Work(NamedTuple):
+    """A record to process, and what to call when its output is durable."""
+
+    record: Record
+    ack: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    works: Sequence[Work]
+    effects: Sequence[str]
+    span: asyncio.Future[Span] | None
+
+
+Effects = Callable[[int, S, Sequence[str] | None], None]
+"""Partition, state, streams whose projection is to be written anew; None: all of them."""
+
+
+class PartitionRunner(Generic[S]):
+    """Runs ``stage`` on ``partition``; put works into ``inbox``.
+
+    Args:
+        stage: what to run.
+        partition: where.
+        log: Kafka, or memory.
+        table: the stage's checkpoint; None when it has none.
+        worker: this process's boot id, for the claim.
+        on_effects: told of changed streams when their commands are durable.
+        inbox_records_max: bound of the inbox.
+        merge_records_max: records that one step takes together.
+
+    """
+
+    def __init__(
+        self,
+        stage: Stage[S],
+        partition: int,
+        *,
+        log: Log,
+        table: Table | None,
+        worker: str,
+        on_effects: Effects[S] | None = None,
+        inbox_records_max: int = 256,
+        merge_records_max: int = 256,
+    ) -> None:
+        self.stage = stage
+        self.partition = partition
+        self.inbox: Inbox[Work] = Inbox(inbox_records_max)
+        self.ready = asyncio.Event()
+        self.processed = 0
+        self._log = log
+        self._table = table
+        self._worker = worker
+        self._on_effects = on_effects
+        self._merge_records_max = merge_records_max
+        self._steps: asyncio.Queue[_Step] = asyncio.Queue(UNACKNOWLEDGED_STEPS_MAX)
+        self._state: S = stage.open(partition)
+        self._next = 0
+        """Offset that this worker's next output record must get."""
+        self._deciding = asyncio.Lock()
+        self._changelog_next: int | None = None
+
+    @property
+    def state(self) -> S:
+        """For tests and projections."""
+        return self._state
+
+    async def run(self) -> None:
+        """Take the partition and process until cancelled."""
+        await self._take()
+        self.ready.set()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._process())
+            group.create_task(self._acknowledge())
+
+    async def checkpoint(self) -> None:
+        """Write the streams that changed, then the watermark; one call at a time."""
+        table, topic = self._table, self.stage.table
+        if table is None or topic is None or not self.ready.is_set():
+            return
+        async with self._deciding:
+            await self._steps.join()
+            entries = self.stage.checkpoint(self._state, self._next - 1)
+        while batch := list(islice(entries, CHECKPOINT_ENTRIES_PER_APPEND)):
+            span = await (await self._log.append(topic.name, self.partition, batch))
+            for key, value in batch:
+                table.put(self.partition, key, value)
+            if not span.contiguous or self._changelog_next not in {None, span.first}:
+                # A paused predecessor wrote between: whatever it set back is written again.
+                self._state.dirty.update(self.stage.streams(self._state))
+            self._changelog_next = span.end
+
+    async def _take(self) -> None:
+        stage, partition = self.stage, self.partition
+        claimed = await self._log.append(stage.sink.name, partition, [(None, stage.claim(self._worker))])
+        token = (await claimed).first
+        if self._table is not None:
+            for key, value in await self._table.load(partition):
+                stage.restore(self._state, key, value)
+        await self._replay(token)
+        end = await self._log.end_offset(SUBMITTED.name, partition)
+        if self._state.covered.offset >= end:
+            raise LostHistoryError(
+                f"{stage.name}, partition {partition}: origin {self._state.covered.offset} is covered, but "
+                f"{SUBMITTED.name} ends at {end}: the log was lost or replaced"
+            )
+        self._state.token = token
+        self._next = token + 1
+        if self._table is not None:
+            self._state.dirty.update(self._table.stale(partition))
+        if self._on_effects is not None:
+            self._on_effects(partition, self._state, None)
+
+    async def _replay(self, token: int) -> None:
+        """Fold the stage's own output from the watermark up to this worker's claim."""
+        stage, partition, topic = self.stage, self.partition, self.stage.sink.name
+        if stage.table is None:
+            return
+        first = await self._log.start_offset(topic, partition)
+        if first > self._state.watermark + 1:
+            raise LostHistoryError(
+                f"{stage.name}, partition {partition}: {topic} begins at {first}, behind the watermark "
+                f"{self._state.watermark}: records between them are lost"
+            )
+        start = self._state.watermark + 1
+        since = stage.tail_since(self._state)
+        if since is not None:
+            start = max(first, min(start, await self._log.offset_at(topic, partition, since)))
+        fence = Fence()
+        reached = start - 1
+        async for record in self._log.read(topic, partition, start, token + 1):
+            reached = record.offset
+            try:
+                decoded = stage.codec.decode(record.value)
+            except UndecodableError:
+                continue  # not ours: readers pass over it too
+            if fence.admits(record.offset, decoded):
+                stage.replay(self._state, decoded)
+        if reached != token:
+            raise RecoveryError(
+                f"{stage.name}, partition {partition}: read {topic} to {reached}, not to {token}"
+            )
+
+    async def _process(self) -> None:
+        stage, state = self.stage, self._state
+        while True:
+            works = await self.inbox.take(self._merge_records_max)
+            async with self._deciding:
+                output = stage.step(state, [work.record for work in works])
+                if output.before:
+                    await self._write_sides(output.before)
+                span = None
+                if output.main:
+                    span = await self._log.append(stage.sink.name, self.partition, output.main)
+                await self._steps.put(_Step(works, output.effects, span))
+
+    async def _write_sides(self, sides: Sequence[Side]) -> None:
+        spans = [await self._log.append(side.topic.name, side.partition, [side.entry]) for side in sides]
+        await asyncio.gather(*spans)
+
+    async def _acknowledge(self) -> None:
+        while True:
+            step = await self._steps.get()
+            if step.span is not None:
+                await self._check_alone(await step.span)
+            if step.effects and self._on_effects is not None:
+                self._on_effects(self.partition, self._state, step.effects)
+            for work in step.works:
+                await work.ack()
+            self.processed += len(step.works)
+            self._steps.task_done()
+
+    async def _check_alone(self, span: Span) -> None:
+        """Go on only if no other worker has claimed the partition."""
+        if span.first == self._next and span.contiguous:
+            self._next = span.end
+            return
+        topic = self.stage.sink.name
+        fence = Fence(self._state.token)
+        async for record in self._log.read(topic, self.partition, self._next, span.end):
+            try:
+                decoded = self.stage.codec.decode(record.value)
+            except UndecodableError:
+                continue
+            fence.admits(record.offset, decoded)
+        if fence.token > self._state.token:
+            raise FencedError(
+                f"{self.stage.name}, partition {self.partition}: another worker's claim at {fence.token}"
+            )
+        self._next = span.end

@@ -1,0 +1,247 @@
+"""The topology without a broker: real stages and runners over logs in memory.
+
+In the manner of Kafka Streams' ``TopologyTestDriver``::
+
+    async with TopologyDriver(build(settings)) as driver:
+        driver.submit(items)                     # → comments.submitted
+        await driver.settle()
+        driver.records("comments.sequenced")     # decoded, in order
+
+Stages can be crashed between any two steps (`crash`, `MemoryLog.crash_before`), restarted from the
+logs, run twice at once (`zombie`), and checkpointed. Nothing sleeps and nothing depends on time:
+`advance` moves the log's clock.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any, Self
+
+from agents.core.positions import rank
+from agents.log import Entry, Record, Span
+from agents.runner import PartitionRunner, Work
+from agents.stage import Stage
+from schemas.codec import codec
+from schemas.records import Item, Submitted
+from schemas.routing import partition_of
+from schemas.topics import BY_NAME, SUBMITTED, Topic
+
+START_MS = 1_800_000_000_000
+
+
+class CrashError(Exception):
+    """Planted by a test."""
+
+
+class MemoryLog:
+    """All partitions of all topics, and a clock that stamps what is appended."""
+
+    def __init__(self) -> None:
+        self.now = START_MS
+        self.records: defaultdict[tuple[str, int], list[Record]] = defaultdict(list)
+        self.appends = 0
+        """By stages, until now."""
+        self.crash_before: int | None = None
+        """Number of the append (counted as ``appends``) that crashes, once, before anything is written."""
+        self.crash_behind: int | None = None
+        """The same, after it is written and before its writer knows."""
+
+    async def append(self, topic: str, partition: int, entries: Sequence[Entry]) -> asyncio.Future[Span]:
+        """Append now."""
+        await asyncio.sleep(0)
+        self.appends += 1
+        if self.crash_before == self.appends:
+            raise CrashError(f"before an append to {topic}")
+        span = self.put(topic, partition, entries)
+        if self.crash_behind == self.appends:
+            raise CrashError(f"behind an append to {topic}")
+        future: asyncio.Future[Span] = asyncio.get_running_loop().create_future()
+        future.set_result(span)
+        return future
+
+    def put(self, topic: str, partition: int, entries: Sequence[Entry]) -> Span:
+        """Append as somebody else: no planted crash."""
+        log = self.records[topic, partition]
+        first = len(log)
+        log.extend(Record(first + index, self.now, key, value) for index, (key, value) in enumerate(entries))
+        return Span(first, len(log), contiguous=True)
+
+    async def read(self, topic: str, partition: int, start: int, end: int) -> AsyncIterator[Record]:
+        """Yield a range."""
+        for record in self.records[topic, partition][start:end]:
+            yield record
+
+    async def start_offset(self, topic: str, partition: int) -> int:
+        """Nothing expires."""
+        del topic, partition
+        return 0
+
+    async def end_offset(self, topic: str, partition: int) -> int:
+        """Return the length."""
+        return len(self.records[topic, partition])
+
+    async def offset_at(self, topic: str, partition: int, timestamp: int) -> int:
+        """Return the first offset at or after ``timestamp``."""
+        log = self.records[topic, partition]
+        return next((record.offset for record in log if record.timestamp >= timestamp), len(log))
+
+
+class MemoryTable:
+    """Folds a changelog in memory, as the Faust store does."""
+
+    def __init__(self, log: MemoryLog, topic: Topic) -> None:
+        self._log = log
+        self._topic = topic
+
+    async def load(self, partition: int) -> Sequence[tuple[bytes, bytes]]:
+        """Read the changelog whole."""
+        entries: dict[bytes, bytes] = {}
+        for record in self._log.records[self._topic.name, partition]:
+            key, value = record.key or b"", record.value or b""
+            if key not in entries or rank(self._topic.record, value) >= rank(
+                self._topic.record, entries[key]
+            ):
+                entries[key] = value
+        return list(entries.items())
+
+    def put(self, partition: int, key: bytes, value: bytes) -> None:
+        """Do nothing: the changelog has it already."""
+
+    def stale(self, partition: int) -> Sequence[str]:
+        """Nothing is compacted here."""
+        del partition
+        return ()
+
+
+class TopologyDriver:
+    """Feeds the stages from the memory log and keeps their committed offsets."""
+
+    def __init__(self, stages: Sequence[Stage[Any]], partitions: int) -> None:
+        self.log = MemoryLog()
+        self.partitions = partitions
+        self._stages = {stage.name: stage for stage in stages}
+        self._committed: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self._delivered: dict[tuple[str, int], int] = {}
+        self._runners: dict[tuple[str, int], PartitionRunner[Any]] = {}
+        self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._boots = 0
+        self.merge_records_max = 256
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for name, partition in list(self._runners):
+            await self.crash(name, partition)
+
+    def advance(self, seconds: float) -> None:
+        """Move the log's clock."""
+        self.log.now += round(seconds * 1000)
+
+    def submit(self, items: Iterable[Item], gateway: str = "test") -> None:
+        """Append items to ``comments.submitted``, one record a partition."""
+        by_partition: defaultdict[int, list[Item]] = defaultdict(list)
+        for item in items:
+            by_partition[partition_of(item["stream_id"], self.partitions)].append(item)
+        for partition, rows in by_partition.items():
+            value = codec("submitted").encode(Submitted(gateway=gateway, items=rows))
+            self.log.put(SUBMITTED.name, partition, [(None, value)])
+
+    async def settle(self, rounds_max: int = 10_000) -> None:
+        """Run until every stage has acknowledged all of its source.
+
+        Raises:
+            CrashError: planted, or whatever a stage stopped with.
+
+        """
+        for _ in range(rounds_max):
+            idle = True
+            for stage in self._stages.values():
+                for partition in range(self.partitions):
+                    idle &= await self._feed(stage, partition)
+            if idle:
+                return
+            await asyncio.sleep(0)
+        raise AssertionError(f"not settled after {rounds_max} rounds")
+
+    async def crash(self, name: str, partition: int) -> None:
+        """End one runner as SIGKILL would: what it had not written or acknowledged is gone."""
+        at = (name, partition)
+        self._runners.pop(at, None)
+        self._delivered.pop(at, None)
+        task = self._tasks.pop(at, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def zombie(self, name: str, partition: int) -> tuple[PartitionRunner[Any], asyncio.Task[None]]:
+        """Forget a runner without ending it, and return it: the next feed starts another beside it."""
+        at = (name, partition)
+        self._delivered.pop(at, None)
+        return self._runners.pop(at), self._tasks.pop(at)
+
+    def rewind(self, name: str, partition: int, offset: int) -> None:
+        """Set a stopped stage's committed offset, back or ahead."""
+        self._committed[name, partition] = offset
+
+    async def checkpoint(self) -> None:
+        """Checkpoint every running stage."""
+        for runner in self._runners.values():
+            await runner.checkpoint()
+
+    def state(self, name: str, partition: int) -> Any:
+        """Return a running stage's state."""
+        return self._runners[name, partition].state
+
+    def records(self, topic: str, partition: int | None = None) -> list[Any]:
+        """Return decoded records, claims included, of one partition or of all in turn."""
+        record = BY_NAME[topic].record
+        partitions = range(self.partitions) if partition is None else [partition]
+        return [codec(record).decode(row.value) for p in partitions for row in self.log.records[topic, p]]
+
+    async def _feed(self, stage: Stage[Any], partition: int) -> bool:
+        """Hand on what is new; return whether nothing is under way."""
+        at = (stage.name, partition)
+        source = self.log.records[stage.source.name, partition]
+        if self._committed[at] >= len(source) and at not in self._runners:
+            return True
+        if at not in self._runners:
+            self._start(stage, partition)
+        task = self._tasks[at]
+        if task.done():
+            self._runners.pop(at)
+            self._delivered.pop(at, None)
+            self._tasks.pop(at)
+            raise _first(task.exception())
+        for record in source[self._delivered[at] :]:
+            await self._runners[at].inbox.put(Work(record, self._ack(at, record.offset)))
+            self._delivered[at] = record.offset + 1
+        return self._committed[at] >= len(source)
+
+    def _ack(self, at: tuple[str, int], offset: int) -> Any:
+        async def ack() -> None:
+            self._committed[at] = max(self._committed[at], offset + 1)
+
+        return ack
+
+    def _start(self, stage: Stage[Any], partition: int) -> None:
+        at = (stage.name, partition)
+        self._boots += 1
+        self._runners[at] = PartitionRunner(
+            stage,
+            partition,
+            log=self.log,
+            table=MemoryTable(self.log, stage.table) if stage.table else None,
+            worker=f"{stage.name}-{self._boots}",
+            inbox_records_max=1_000_000,
+            merge_records_max=self.merge_records_max,
+        )
+        self._delivered[at] = self._committed[at]
+        self._tasks[at] = asyncio.get_running_loop().create_task(self._runners[at].run())
+
+
+def _first(error: BaseException | None) -> BaseException:
+    """Take the cause out of a task group's exception."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error or AssertionError("a runner ended by itself")
