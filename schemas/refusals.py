@@ -51,7 +51,8 @@ _WORDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: Python itself writes to exceptions that pass through a context manager.
+@dataclass(slots=True, unsafe_hash=True)
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer to the author, not a fault
     """One refusal. ``wait_seconds`` says when to try again, where that is known."""
 

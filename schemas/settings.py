@@ -142,9 +142,9 @@ class Stage(_Section):
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
     inbox_records_max: Annotated[int, Field(ge=1)] = 256
     """Records of one partition waiting for its runner; beyond it the consumer waits."""
-    merge_items_max: Annotated[int, Field(ge=1)] = 2_000
-    """Items that one step takes together under load."""
-    checkpoint_seconds: Annotated[float, Field(gt=0, le=60)] = 30.0
+    merge_records_max: Annotated[int, Field(ge=1)] = 256
+    """Records that one step takes together under load."""
+    checkpoint_seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
     recovery_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
 
 

@@ -6,10 +6,10 @@
 | ``head:{stream}`` | string | ``"<epoch> <to_seq>"`` of the newest segment in the window |
 | ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, published after the window is written |
 | ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind": "ban"/"timeout", "reason"}`` |
-| ``stream:{stream}`` | hash | ``creator``, ``title``, ``moderators`` and ``settings`` (JSON), ``state`` |
+| ``stream:{stream}`` | hash | ``creator``, ``title``, ``moderators``, ``settings`` (JSON), ``state``, ``slow_mode_seconds`` |
 | ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
 | ``edges`` | hash | edge name → JSON of its registration |
-| ``limits:{stream}:{user}`` | string | the gateway's token bucket |
+| ``limits:{stream}:{user}`` | hash | the gateways' token bucket (``edge/facts.py``) |
 | ``livecomments:sentinel`` | string | written by persist; its absence shows a flush |
 """
 

@@ -1,0 +1,115 @@
+"""Redis as the gateways see it: bans and settings a stream, written whole whenever they change.
+
+A projection of ``moderate``'s rules. Redis being away costs the stage nothing: what changed is
+remembered (a set of streams, no larger than the state) and written when it is back. A flush is seen
+by a missing sentinel, and everything is written again.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from agents.core.rules import Rules
+from agents.moderate import ModerateState
+from schemas import stores
+
+POLL_SECONDS = 1.0
+STREAMS_PER_WRITE = 200
+
+log = structlog.get_logger()
+
+
+class Projection:
+    """Writes the rules of this worker's partitions."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._states: dict[int, ModerateState] = {}
+        self._changed: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self.away = False
+
+    def changed(self, partition: int, state: ModerateState, streams: Sequence[str] | None) -> None:
+        """Note streams whose commands are durable; None: all of a partition that was taken."""
+        self._states[partition] = state
+        for stream in state.rules if streams is None else streams:
+            self._changed[stream] = partition
+        self._wake.set()
+
+    def forget(self, partition: int) -> None:
+        """Leave a partition to its next owner."""
+        self._states.pop(partition, None)
+        self._changed = {stream: at for stream, at in self._changed.items() if at != partition}
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        while True:
+            try:
+                await self._notice_flush()
+                await self._write()
+            except (RedisError, OSError, TimeoutError) as error:
+                if not self.away:
+                    log.warning("redis away; projection waits", error=type(error).__name__)
+                self.away = True
+                await asyncio.sleep(POLL_SECONDS)
+                continue
+            if self.away:
+                log.info("redis back")
+            self.away = False
+            self._wake.clear()
+            if not self._changed:
+                try:
+                    await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
+                except TimeoutError:
+                    continue
+
+    async def _notice_flush(self) -> None:
+        for partition, state in list(self._states.items()):
+            # Set only where it is missing: then it was flushed, or never written.
+            if await self._redis.set(f"{stores.SENTINEL}:rules:{partition}", b"1", nx=True):
+                self.changed(partition, state, None)
+
+    async def _write(self) -> None:
+        while self._changed:
+            batch = list(self._changed.items())[:STREAMS_PER_WRITE]
+            pipe = self._redis.pipeline(transaction=True)
+            for stream, partition in batch:
+                rules = self._states[partition].rules.get(stream)
+                if rules is not None:
+                    _put(pipe, stream, rules)
+            for stream, _ in batch:
+                del self._changed[stream]
+            try:
+                await pipe.execute()
+            except BaseException:
+                self._changed |= dict(batch)
+                raise
+
+
+def _put(pipe: Any, stream: str, rules: Rules) -> None:
+    pipe.delete(stores.bans(stream))
+    bans = {
+        user: json.dumps({"kind": ban.kind, "until": ban.until, "reason": ban.reason}, ensure_ascii=False)
+        for user, ban in rules.bans.items()
+    }
+    if bans:
+        pipe.hset(stores.bans(stream), mapping=bans)
+    pipe.hset(stores.stream(stream), mapping=_settings(rules))
+    if rules.opened_at:
+        pipe.zadd(stores.STREAMS, {stream: rules.opened_at})
+
+
+def _settings(rules: Rules) -> Mapping[str, str]:
+    settings = {"words": list(rules.words), "slow_mode_seconds": rules.slow_seconds, "pinned": rules.pinned}
+    return {
+        "creator": rules.creator or "",
+        "title": rules.title or "",
+        "moderators": json.dumps(sorted(rules.moderators)),
+        "settings": json.dumps(settings, ensure_ascii=False),
+        "state": "ended" if rules.ended else "open",
+    }

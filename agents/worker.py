@@ -1,0 +1,265 @@
+"""A worker process: Faust apps around runners, a health page, and the rule that any error ends it.
+
+Per agent: when Faust has assigned partitions and recovered its table, a runner is started on each;
+when it revokes them, the runners end. A record of an older assignment is passed over: its partition
+has, or will have, a runner that reads it again.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+import uvloop
+from redis.asyncio import Redis
+from schemas.archive import open_archive
+
+from agents import faustapp, health, topology
+from agents.cluster import read_epoch
+from agents.inbox import Inbox
+from agents.kafka import KafkaLog
+from agents.log import Record
+from agents.moderate import ModerateStage
+from agents.persist import ArchiveSink, FlatSink, Sink, SinkRunner, WindowSink
+from agents.projection import Projection
+from agents.runner import PartitionRunner, Work
+from agents.store import FaustTable
+from schemas.settings import Settings, raise_open_files_limit
+from schemas.topics import Topic
+
+EXIT_FATAL = 70
+STOP_SECONDS_MAX = 10.0
+POLL_SECONDS = 0.02
+
+log = structlog.get_logger()
+
+
+class Runner(Protocol):
+    """What runs on one partition: `PartitionRunner` or `SinkRunner`."""
+
+    inbox: Inbox[Work]
+    ready: asyncio.Event
+    processed: int
+
+    async def run(self) -> None:
+        """Process until cancelled."""
+
+    async def checkpoint(self) -> None:
+        """Write a checkpoint."""
+
+
+class AgentShell:
+    """One Faust app and the runners of its partitions."""
+
+    def __init__(
+        self, name: str, source: Topic, settings: Settings, make: Callable[["AgentShell", int], Runner]
+    ) -> None:
+        self.name = name
+        self.app = faustapp.make_app(name, settings)
+        self.runners: dict[int, Runner] = {}
+        self._source = source
+        self._make = make
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._assigned: set[int] | None = None
+        self._generation = -1
+        faustapp.consume(self.app, source, name, self._take)
+        self.app.on_partitions_revoked.connect(self._revoked, weak=False)
+        self.app.on_partitions_assigned.connect(self._assign, weak=False)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether Faust has recovered the tables of the current assignment."""
+        return bool(self.app.tables.actives_ready) and not self.app.rebalancing
+
+    @property
+    def ready(self) -> bool:
+        """Whether every assigned partition is being processed."""
+        if self._assigned is None or not self.recovered or set(self.runners) != self._assigned:
+            return False
+        return all(runner.ready.is_set() for runner in self.runners.values())
+
+    async def supervise(self) -> None:
+        """Start runners when their partitions are recovered; raise what any of them raises."""
+        while True:
+            if self._assigned is not None and self.recovered:
+                for partition in self._assigned - set(self.runners):
+                    self._start(partition)
+            for task in self._tasks.values():
+                if task.done():
+                    task.result()
+            if self.app.crashed:
+                raise RuntimeError(f"the Faust app of {self.name} crashed: {self.app.crash_reason!r}")
+            await asyncio.sleep(POLL_SECONDS if not self.ready else 10 * POLL_SECONDS)
+
+    async def checkpoint_every(self, seconds: float) -> None:
+        """Checkpoint the partitions in turn, each once in ``seconds``."""
+        while True:
+            for runner in list(self.runners.values()):
+                await asyncio.sleep(seconds / max(len(self.runners), 1))
+                if runner in self.runners.values():
+                    await runner.checkpoint()
+            if not self.runners:
+                await asyncio.sleep(1.0)
+
+    async def stop(self) -> None:
+        """Write a last checkpoint, end the runners, leave the group."""
+        for runner in self.runners.values():
+            await runner.checkpoint()
+        await self.app.stop()
+        await self._end(set(self.runners))
+
+    async def _take(self, event: Any) -> None:
+        message = event.message
+        if message.generation_id != self.app.consumer_generation_id:
+            return
+        while (runner := self.runners.get(message.partition)) is None:
+            if message.generation_id != self.app.consumer_generation_id:
+                return
+            await asyncio.sleep(POLL_SECONDS)
+        timestamp = round((message.timestamp or 0) * 1000)
+        record = Record(message.offset, timestamp, message.key, message.value)
+        await runner.inbox.put(Work(record, _acknowledger(event)))
+
+    async def _assign(self, _: Any, assigned: Any, **__: Any) -> None:
+        self._assigned = {at.partition for at in assigned if at.topic == self._source.name}
+        log.info("partitions assigned", agent=self.name, partitions=len(self._assigned))
+
+    async def _revoked(self, _: Any, revoked: Any, **__: Any) -> None:
+        self._assigned = None
+        await self._end({at.partition for at in revoked if at.topic == self._source.name})
+
+    def _start(self, partition: int) -> None:
+        runner = self.runners[partition] = self._make(self, partition)
+        self._tasks[partition] = asyncio.get_running_loop().create_task(runner.run())
+
+    async def _end(self, partitions: set[int]) -> None:
+        tasks = [self._tasks.pop(partition) for partition in partitions if partition in self._tasks]
+        for partition in partitions:
+            runner = self.runners.pop(partition, None)
+            if runner is not None:
+                runner.inbox.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _acknowledger(event: Any) -> Callable[[], Awaitable[None]]:
+    async def ack() -> None:
+        event.ack()
+
+    return ack
+
+
+def main(name: str, settings: Settings) -> None:
+    """Run one stage's worker until SIGTERM; exits non-zero on any error.
+
+    Raises:
+        ValueError: there is no such stage.
+
+    """
+    if name not in topology.NAMES:
+        raise ValueError(f"no stage is called {name!r}; there are {', '.join(topology.NAMES)}")
+    raise_open_files_limit()
+    faustapp.quiet()
+    uvloop.run(_main(name, settings))
+
+
+async def _main(name: str, settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        async with AsyncExitStack() as stack:
+            shells, helpers = await _build(name, settings, stack)
+            tasks = [loop.create_task(helper) for helper in helpers]
+            await stack.enter_async_context(health.served(name, shells, settings.stage))
+            for shell in shells:
+                await shell.app.start()
+                tasks.append(loop.create_task(shell.supervise()))
+                tasks.append(loop.create_task(shell.checkpoint_every(settings.stage.checkpoint_seconds)))
+            tasks.append(loop.create_task(stopping.wait()))
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            log.info("stopping", stage=name)
+            async with asyncio.timeout(STOP_SECONDS_MAX):
+                for shell in shells:
+                    await shell.stop()
+        log.info("stopped", stage=name)
+    except BaseException as error:  # whatever it is: a clean process does better
+        log.error("fatal", exc_info=bool(__import__("os").environ.get("LEADTRACE")), stage=name, error=_line(error))
+        os._exit(EXIT_FATAL)
+    # Faust leaves threads behind that would hold the process.
+    os._exit(0)
+
+
+async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[list[AgentShell], list[Any]]:
+    """Open what the stage stands on; return its shells and background work."""
+    kafka_log = await stack.enter_async_context(KafkaLog(settings.kafka, settings.stage.recovery_seconds))
+    if name == "persist":
+        return await _persist(settings, kafka_log), []
+    epoch = await read_epoch(kafka_log, settings)
+    stage = topology.build(name, settings, epoch)
+    worker = f"{name}-{settings.stage.instance}-{uuid4().hex[:8]}"
+    helpers: list[Any] = []
+    on_effects = None
+    if isinstance(stage, ModerateStage):
+        projection = Projection(_redis(settings))
+        helpers.append(projection.run())
+        on_effects = projection.changed
+    tables: dict[str, FaustTable] = {}
+
+    def make(shell: AgentShell, partition: int) -> Runner:
+        del shell
+        return PartitionRunner(
+            stage,
+            partition,
+            log=kafka_log,
+            table=tables.get(name),
+            worker=worker,
+            on_effects=on_effects,
+            inbox_records_max=settings.stage.inbox_records_max,
+            merge_records_max=settings.stage.merge_records_max,
+        )
+
+    shell = AgentShell(name, stage.source, settings, make)
+    if stage.table is not None:
+        table = faustapp.checkpoint_table(shell.app, stage.table.name.removesuffix("-changelog"), stage.table)
+        tables[name] = FaustTable(shell.app, table, stage.table, kafka_log, settings.kafka.partitions)
+    return [shell], helpers
+
+
+async def _persist(settings: Settings, kafka_log: KafkaLog) -> list[AgentShell]:
+    archive = open_archive(settings)
+    await archive.open()
+    sinks: list[Sink] = [ArchiveSink(archive), WindowSink(_redis(settings)), FlatSink(kafka_log)]
+
+    def shell_of(sink: Sink) -> AgentShell:
+        def make(shell: AgentShell, partition: int) -> Runner:
+            del shell
+            return SinkRunner(
+                sink,
+                partition,
+                inbox_records_max=settings.stage.inbox_records_max,
+                merge_records_max=settings.stage.merge_records_max,
+            )
+
+        return AgentShell(f"persist-{sink.name}", sink.source, settings, make)
+
+    return [shell_of(sink) for sink in sinks]
+
+
+def _redis(settings: Settings) -> Redis:
+    seconds = settings.redis.timeout_ms / 1000
+    return Redis.from_url(settings.redis.url, socket_timeout=seconds, socket_connect_timeout=seconds)
+
+
+def _line(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

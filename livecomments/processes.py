@@ -1,0 +1,51 @@
+"""``livecomments stage``, ``edge`` and ``api``: the long-running processes of a stack, each one verb."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from schemas.logs import configure
+
+from livecomments.exits import Exit, Failure
+from livecomments.options import DataDir, PortBase
+from livecomments.stack.addresses import stack_settings
+from schemas.settings import Settings, load
+
+
+def stage(
+    name: Annotated[str, typer.Argument(help="ingest, moderate, sequence, sample or persist")],
+    port_base: PortBase = None,
+    data: DataDir = None,
+) -> None:
+    """Run one worker of a stage until SIGTERM."""
+    from agents.worker import main  # noqa: PLC0415 - Faust is heavy
+
+    settings = _settings(port_base, data)
+    configure(settings.log, name)
+    try:
+        main(name, settings)
+    except ValueError as error:
+        raise Failure(Exit.USAGE, str(error)) from error
+
+
+def edge(port_base: PortBase = None, data: DataDir = None) -> None:
+    """Run one WebSocket edge until SIGTERM; then it drains."""
+    from edge.server import main  # noqa: PLC0415
+
+    settings = _settings(port_base, data)
+    configure(settings.log, settings.edge.name)
+    main(settings)
+
+
+def api(port_base: PortBase = None, data: DataDir = None) -> None:
+    """Run the HTTP API until SIGTERM."""
+    from edge.api.server import main  # noqa: PLC0415
+
+    settings = _settings(port_base, data)
+    configure(settings.log, "api")
+    main(settings)
+
+
+def _settings(port_base: int | None, data: Path | None) -> Settings:
+    """Take the environment as it is, as the supervisor gives it, unless a stack is named."""
+    return load() if port_base is None and data is None else stack_settings(port_base, data)

@@ -1,0 +1,116 @@
+"""The verbs of the local stack: ``up``, ``down``, ``status``, ``doctor``."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from livecomments.exits import Exit, Failure
+from livecomments.options import DataDir, Json, PortBase
+
+
+def up(  # noqa: PLR0917 - Typer calls it by name
+    port_base: PortBase = None,
+    data: DataDir = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Return once everything is ready.")] = False,
+    cassandra: Annotated[
+        bool, typer.Option("--cassandra", help="Archive in Cassandra 5 instead of the embedded SQLite.")
+    ] = False,
+    edges: Annotated[int, typer.Option("--edges", metavar="N", min=1, max=16, help="WebSocket edges.")] = 1,
+    workers: Annotated[
+        list[str] | None,
+        typer.Option("--workers", metavar="STAGE=N", help="Processes of a stage; may be repeated."),
+    ] = None,
+) -> None:
+    """Start Kafka, Redis, every stage, an edge and the API, and keep them running.
+
+    Without --detach it stays in the foreground, and Ctrl-C stops everything. A process that dies is
+    started again. The first start downloads Kafka (45 MB; with --cassandra 68 MB more) into your cache.
+    """
+    from livecomments.stack import launch, plan  # noqa: PLC0415 - `--help` must be fast
+    from livecomments.stack.addresses import Ports, check_distinct, data_directory  # noqa: PLC0415
+    from livecomments.stack.display import Display  # noqa: PLC0415
+    from schemas.settings import load, raise_open_files_limit  # noqa: PLC0415
+
+    settings = load()
+    ports = Ports.from_settings(settings) if port_base is None else Ports.from_base(port_base)
+    check_distinct(ports, edges)
+    directory = data_directory(settings, port_base, data)
+    shape = plan.Shape(edges, _worker_counts(workers or []), cassandra=cassandra)
+    raise_open_files_limit()
+    with Display() as display:
+        made = launch.prepare(settings, ports, directory, shape, display.progress)
+        run = launch.run_detached if detach else launch.run_foreground
+        run(made, display.reporter(made, hint=_down_hint(port_base, data), foreground=not detach))
+
+
+def down(port_base: PortBase = None, data: DataDir = None) -> None:
+    """Stop what `up` started, and nothing else; wait until every process is gone."""
+    from livecomments.stack import launch  # noqa: PLC0415
+    from livecomments.stack.addresses import data_directory  # noqa: PLC0415
+    from schemas.settings import load  # noqa: PLC0415
+
+    directory = data_directory(load(), port_base, data)
+    ran = launch.stop(directory)
+    typer.echo(f"stopped: {' '.join(ran)}" if ran else f"nothing runs in {directory}")
+
+
+def status(port_base: PortBase = None, data: DataDir = None, as_json: Json = False) -> None:
+    """Show every service: process, address, and whether it is ready now.
+
+    It exits with 0 whatever it finds; `ready` in the JSON says whether all is well.
+    """
+    from livecomments.stack.addresses import data_directory  # noqa: PLC0415
+    from livecomments.stack.inspection import inspect  # noqa: PLC0415
+    from schemas.settings import load  # noqa: PLC0415
+
+    settings = load()
+    found = inspect(settings, port_base, data_directory(settings, port_base, data))
+    if as_json:
+        typer.echo(
+            json.dumps({"ready": found.ready, "services": [each.to_json() for each in found.services]})
+        )
+        return
+    from livecomments.stack.display import print_status  # noqa: PLC0415
+
+    print_status(found)
+
+
+def doctor(port_base: PortBase = None, data: DataDir = None, as_json: Json = False) -> None:
+    """Say what is wrong with this machine, or with the stack that runs, and how to mend it."""
+    from livecomments.stack.addresses import stack_settings  # noqa: PLC0415
+    from livecomments.stack.doctor import examine  # noqa: PLC0415
+
+    checks = examine(stack_settings(port_base, data), port_base)
+    well = all(check.ok for check in checks)
+    if as_json:
+        typer.echo(json.dumps({"ok": well, "checks": [check.to_json() for check in checks]}))
+    else:
+        from livecomments.stack.display import print_checks  # noqa: PLC0415
+
+        print_checks(checks)
+    if not well:
+        raise typer.Exit(Exit.UNHEALTHY)
+
+
+def _worker_counts(given: list[str]) -> dict[str, int]:
+    from livecomments.stack.plan import PROCESSES_MAX, STAGES  # noqa: PLC0415
+
+    counts = {}
+    for each in given:
+        stage, _, count = each.partition("=")
+        if stage not in STAGES or not count.isdigit() or not 1 <= int(count) <= PROCESSES_MAX:
+            raise Failure(
+                Exit.USAGE,
+                f"--workers {each}: write STAGE=N, with N from 1 to {PROCESSES_MAX} and a STAGE of"
+                f" {', '.join(STAGES)}",
+            )
+        counts[stage] = int(count)
+    return counts
+
+
+def _down_hint(port_base: int | None, data: Path | None) -> str:
+    options = [f"--port-base {port_base}"] if port_base is not None else []
+    options += [f"--data {data}"] if data is not None else []
+    return " ".join(["livecomments down", *options])
