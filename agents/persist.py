@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
-from schemas.archive import Archive, ArchiveUnavailable
 
 from agents.inbox import Inbox
 from agents.log import Log
 from agents.runner import Work
 from schemas import stores
+from schemas.archive import Archive, ArchiveUnavailable
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence
 from schemas.records import Flat

@@ -16,7 +16,6 @@ from uuid import uuid4
 import structlog
 import uvloop
 from redis.asyncio import Redis
-from schemas.archive import open_archive
 
 from agents import faustapp, health, topology
 from agents.cluster import read_epoch
@@ -28,6 +27,7 @@ from agents.persist import ArchiveSink, FlatSink, Sink, SinkRunner, WindowSink
 from agents.projection import Projection
 from agents.runner import PartitionRunner, Work
 from agents.store import FaustTable
+from schemas.archive import open_archive
 from schemas.settings import Settings, raise_open_files_limit
 from schemas.topics import Topic
 
@@ -191,8 +191,8 @@ async def _main(name: str, settings: Settings) -> None:
                 for shell in shells:
                     await shell.stop()
         log.info("stopped", stage=name)
-    except BaseException as error:  # whatever it is: a clean process does better
-        log.error("fatal", exc_info=bool(__import__("os").environ.get("LEADTRACE")), stage=name, error=_line(error))
+    except BaseException as error:  # noqa: BLE001 - whatever it is: a clean process does better
+        log.error("fatal", stage=name, error=_line(error))  # noqa: TRY400 - one line, for a person
         os._exit(EXIT_FATAL)
     # Faust leaves threads behind that would hold the process.
     os._exit(0)

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from schemas.logs import configure
 
 from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, PortBase
 from livecomments.stack.addresses import stack_settings
+from schemas.logs import configure
 from schemas.settings import Settings, load
 
 

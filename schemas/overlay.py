@@ -37,6 +37,8 @@ class Overlay:
 
     def hides(self, event: Mapping[str, Any]) -> bool:
         """Whether ``event`` is a comment that must not be shown."""
-        if event["type"] != "comment":
-            return False
-        return event["id"] in self.deleted or event["seq"] <= self.cleared.get(event["user_id"], 0)
+        return event["type"] == "comment" and self.hides_comment(event["id"], event["user_id"], event["seq"])
+
+    def hides_comment(self, comment_id: str, user_id: str, seq: int) -> bool:
+        """Whether that comment must not be shown."""
+        return comment_id in self.deleted or seq <= self.cleared.get(user_id, 0)

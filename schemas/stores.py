@@ -5,8 +5,8 @@
 | ``window:{stream}:{epoch}`` | sorted set | framed ``fanout`` records as in the log; score ``to_seq`` |
 | ``head:{stream}`` | string | ``"<epoch> <to_seq>"`` of the newest segment in the window |
 | ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, published after the window is written |
-| ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind": "ban"/"timeout", "reason"}`` |
-| ``stream:{stream}`` | hash | ``creator``, ``title``, ``moderators``, ``settings`` (JSON), ``state``, ``slow_mode_seconds`` |
+| ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind", "reason"}`` |
+| ``stream:{stream}`` | hash | ``creator title state slow_mode_seconds``; JSON ``moderators settings`` |
 | ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
 | ``edges`` | hash | edge name → JSON of its registration |
 | ``limits:{stream}:{user}`` | hash | the gateways' token bucket (``edge/facts.py``) |

@@ -55,7 +55,9 @@ def examine(settings: Settings, port_base: int | None) -> list[Check]:
     checks += [_redis_binary(), _node(), _open_files(), _disk(settings.data)]
     if state.running(settings.data) is None:
         return checks + list(_ports(settings, port_base))
-    return checks + list(_services(settings, port_base)) + [_topics(settings)]
+    services = list(_services(settings, port_base))
+    answers = any(check.name == "kafka" and check.ok for check in services)
+    return checks + services + ([_topics(settings)] if answers else [])
 
 
 def _python() -> Check:

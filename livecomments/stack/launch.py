@@ -23,7 +23,7 @@ from livecomments.stack import plan as plans
 from livecomments.stack.addresses import LOOPBACK, Ports
 from livecomments.stack.processes import is_alive, signal_group, wait_gone
 from livecomments.stack.spec import Plan, to_json
-from livecomments.stack.supervisor import Event, Report, disk_failure, supervise
+from livecomments.stack.supervisor import Event, Report, disk_failure, kill_leftovers, supervise
 from schemas.settings import Settings
 
 FREE_MIB_MIN = 500
@@ -49,6 +49,7 @@ def prepare(
     except OSError as error:
         raise disk_failure(error) from error
     with state.lock(directory):  # held again, by the supervisor, once it runs
+        kill_leftovers(directory)
         java = packages.java()
         redis, _ = packages.redis_server()
         check_ports(wanted_ports(settings, ports, shape))

@@ -162,7 +162,9 @@ def _kafka_settings(place: Place, controller_port: int) -> dict[str, str]:
         "offsets.topic.num.partitions": "8",
         # A restarted stage takes its partitions at once.
         "group.initial.rebalance.delay.ms": "0",
+        # A broker that was killed may not register again before its session has run out (default: 9 s).
         "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "3000",
         "metadata.max.idle.interval.ms": "5000",
         # 128 MiB by default, a quarter of this heap.
         "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),

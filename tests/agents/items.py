@@ -11,7 +11,9 @@ def uuid(number: int) -> str:
     return str(UUID(int=number))
 
 
-def comment(stream: str, number: int, *, user: str = "ann", text: str = "hello", role: str = "viewer") -> Item:
+def comment(
+    stream: str, number: int, *, user: str = "ann", text: str = "hello", role: str = "viewer"
+) -> Item:
     return Item(
         type="comment",
         stream_id=stream,

@@ -10,9 +10,9 @@ from agents.core.words import Words
 from agents.errors import FencedError, LostHistoryError
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
+from agents.runner import Work
 from agents.sample import SampleStage
 from agents.sequence import SequenceStage
-from agents.runner import Work
 from agents.testing import CrashError, TopologyDriver
 from schemas.continuity import Fence, follow
 from schemas.routing import partition_of
@@ -165,7 +165,9 @@ async def end_all(topology: TopologyDriver) -> None:
 
 
 def workload() -> list[Any]:
-    items = [comment("abcd"[n % 4], n, text="darn" if n % 7 == 3 else "hi", user=f"u{n % 5}") for n in range(24)]
+    items = [
+        comment("abcd"[n % 4], n, text="darn" if n % 7 == 3 else "hi", user=f"u{n % 5}") for n in range(24)
+    ]
     items.insert(10, order("a", 900, "ban", target="u1"))
     return items
 
@@ -209,7 +211,9 @@ async def test_every_stage_may_crash_between_any_two_writes(plan: str, checkpoin
     crashes=st.lists(st.integers(1, 150), max_size=2),
     checkpointed=st.booleans(),
 )
-async def test_batches_do_not_matter(merge: int, per_submit: int, crashes: list[int], checkpointed: bool) -> None:
+async def test_batches_do_not_matter(
+    merge: int, per_submit: int, crashes: list[int], checkpointed: bool
+) -> None:
     """However the input is cut and wherever it crashes, numbers and outcomes are the same."""
     plan = dict(zip(("crash_before", "crash_behind"), crashes, strict=False))
     shown, refused, _ = await outcome(plan, merge=merge, checkpointed=checkpointed, per_submit=per_submit)

@@ -1,0 +1,142 @@
+"""Who watches a stream, grouped so that a window is encoded once a group and written in a plain loop.
+
+A group is one (encoding, lane). Slow viewers leave their group until their socket takes bytes again, so
+that the loop over a group asks nothing.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Protocol
+
+import xxhash
+
+from edge.protocol.codec import Codec
+
+LANES: Final = 64
+Write = Callable[[bytes], None]
+
+
+class Outlet(Protocol):
+    """A connection, as far as a stream knows it."""
+
+    write: Write
+    blocked: bool
+    """Whether its outbox is full."""
+
+    def expelled(self, channel: str) -> None:
+        """Take note that the subscription to ``channel`` was ended."""
+
+
+def lane_of(stream_id: str, user_id: str) -> int:
+    """Return the lane of a user on a stream, 0 to 63, the same on every edge."""
+    return xxhash.xxh3_64_intdigest(f"{stream_id}\0{user_id}".encode()) & (LANES - 1)
+
+
+class Subscriber:
+    """One subscription of one connection. ``behind``: the seq it has, while its socket is full."""
+
+    __slots__ = ("behind", "codec", "lane", "outlet", "user_id")
+
+    def __init__(self, outlet: Outlet, codec: Codec, user_id: str, lane: int) -> None:
+        self.outlet = outlet
+        self.codec = codec
+        self.user_id = user_id
+        self.lane = lane
+        self.behind: int | None = None
+
+
+class Group:
+    """Subscribers that get the same bytes."""
+
+    __slots__ = ("_writes", "codec", "lane", "members")
+
+    def __init__(self, codec: Codec, lane: int) -> None:
+        self.codec = codec
+        self.lane = lane
+        self.members: set[Subscriber] = set()
+        self._writes: tuple[Write, ...] | None = None
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """The members' write functions; a copy, since a write may make its member leave."""
+        if self._writes is None:
+            self._writes = tuple(member.outlet.write for member in self.members)
+        return self._writes
+
+    def add(self, subscriber: Subscriber) -> None:
+        """Take a member in."""
+        self.members.add(subscriber)
+        self._writes = None
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Let a member go."""
+        self.members.discard(subscriber)
+        self._writes = None
+
+
+class Audience:
+    """The subscribers of one stream."""
+
+    __slots__ = ("_groups", "_users", "count")
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, int], Group] = {}
+        self._users: dict[str, list[Subscriber]] = {}
+        self.count = 0
+
+    @property
+    def groups(self) -> Iterable[Group]:
+        """Groups of those that can take bytes."""
+        return self._groups.values()
+
+    @property
+    def users(self) -> int:
+        """How many different users there are."""
+        return len(self._users)
+
+    def add(self, subscriber: Subscriber) -> None:
+        """Begin to deliver to a subscriber."""
+        self.count += 1
+        self._users.setdefault(subscriber.user_id, []).append(subscriber)
+        self.unblock(subscriber)
+
+    def remove(self, subscriber: Subscriber) -> bool:
+        """Stop delivering; False: it was no member."""
+        mine = self._users.get(subscriber.user_id, [])
+        if subscriber not in mine:
+            return False
+        self.count -= 1
+        mine.remove(subscriber)
+        if not mine:
+            del self._users[subscriber.user_id]
+        self._leave_group(subscriber)
+        return True
+
+    def block(self, subscriber: Subscriber, seq: int) -> None:
+        """Leave out a subscriber whose socket is full, and which has everything up to ``seq``."""
+        subscriber.behind = seq
+        self._leave_group(subscriber)
+
+    def unblock(self, subscriber: Subscriber) -> None:
+        """Take a subscriber (back) into its group."""
+        subscriber.behind = None
+        key = (subscriber.codec.name, subscriber.lane)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(subscriber.codec, subscriber.lane)
+        group.add(subscriber)
+
+    def of_user(self, user_id: str) -> list[Subscriber]:
+        """Return a user's subscribers that can take bytes."""
+        return [each for each in self._users.get(user_id, ()) if each.behind is None]
+
+    def __iter__(self) -> Iterator[Subscriber]:
+        for mine in list(self._users.values()):
+            yield from list(mine)
+
+    def _leave_group(self, subscriber: Subscriber) -> None:
+        key = (subscriber.codec.name, subscriber.lane)
+        group = self._groups.get(key)
+        if group is not None:
+            group.remove(subscriber)
+            if not group.members:
+                del self._groups[key]

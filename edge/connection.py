@@ -1,0 +1,309 @@
+"""One socket: bytes to the WebSocket protocol and back, deadlines, and the bound of the outbox.
+
+`websockets`' Sans-I/O protocol does handshake, frames and closes; live frames go past it, straight to the
+transport, since they are made once for everybody.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import structlog
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from edge.client import Client, House
+from edge.deadlines import Deadlines
+from edge.frontdesk import FrontDesk, Plain, Upgrade
+from edge.messages import Assembler, Message, TooManyFragmentsError
+from edge.protocol import codes
+from edge.protocol.codec import Codec
+from edge.protocol.codes import Close
+from edge.protocol.frames import BINARY, TEXT, frame
+from edge.protocol.json_codec import JsonCodec
+from edge.protocol.protobuf_codec import ProtobufCodec
+from edge.stats import Stats
+
+SLOW_SECONDS = 8.0
+"""A socket that takes nothing for this long is cut."""
+CLOSE_SECONDS = 2.0
+"""For the peer to answer a close frame."""
+PROTOBUF: Subprotocol = Subprotocol("centrifuge-protobuf")
+JSON: Subprotocol = Subprotocol("centrifuge-json")
+
+log = structlog.get_logger()
+_SILENT = logging.getLogger("livecomments.websockets")
+_SILENT.setLevel(logging.CRITICAL)
+_JSON_CODEC = JsonCodec()
+_PROTOBUF_CODEC = ProtobufCodec()
+
+
+@dataclass(slots=True)
+class Doorway:
+    """What all connections of an edge share."""
+
+    house: House | None
+    """None while the edge is not ready; the desk lets nobody in."""
+    stats: Stats
+    desk: FrontDesk
+    deadlines: Deadlines
+    connections: "set[Connection]"
+    frame_bytes_max: int
+    outbox_bytes_max: int
+    handshake_seconds: float
+    ping_seconds: float
+    loop: asyncio.AbstractEventLoop
+
+
+class Connection(asyncio.Protocol):
+    """See the module. Its deadlines are looked at by the wheel (`deadline`)."""
+
+    __slots__ = ("_address", "_assembler", "_blocked_at", "_closing_at", "_doorway", "_echo", "_heard",
+                 "_next_ping", "_protocol", "_transport", "_wake", "client")  # fmt: skip
+
+    def __init__(self, doorway: Doorway) -> None:
+        self._doorway = doorway
+        self._protocol = ServerProtocol(
+            max_size=doorway.frame_bytes_max, logger=_SILENT, select_subprotocol=_select_subprotocol
+        )
+        self._assembler = Assembler()
+        self._address = ""
+        self._echo = False
+        self._heard = True
+        self._blocked_at: float | None = None
+        self._closing_at: float | None = None
+        self._next_ping = 0.0
+        self._wake = math.inf
+        self._transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.client: Client | None = None
+
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; the handshake has a deadline."""
+        self._transport = cast("asyncio.Transport", transport)
+        doorway = self._doorway
+        self._transport.set_write_buffer_limits(doorway.outbox_bytes_max, doorway.outbox_bytes_max // 4)
+        self._next_ping = doorway.loop.time() + doorway.handshake_seconds
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        doorway.connections.add(self)
+        doorway.desk.came(self._address)
+        self._wake_at(self._next_ping)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the protocol, and act on what it finds."""
+        self._heard = True
+        self._protocol.receive_data(data)
+        for event in self._protocol.events_received():
+            if self._closing_at is not None:
+                break
+            if isinstance(event, Frame):
+                self._frame(event)
+            elif isinstance(event, Request):
+                self._request(event)
+        if self._protocol.writes:
+            self._send_protocol()
+
+    def eof_received(self) -> bool:
+        """Close: half-open connections are of no use."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave everything."""
+        del exc
+        doorway = self._doorway
+        doorway.connections.discard(self)
+        doorway.desk.went(self._address)
+        self._closing_at = 0.0
+        if self.client is not None:
+            self.client.close()
+            self.client = None
+
+    def pause_writing(self) -> None:
+        """Outbox full: no more live frames, and nothing is read that would be answered."""
+        self._blocked_at = self._doorway.loop.time()
+        self._wake_at(self._blocked_at + SLOW_SECONDS)
+        self._transport.pause_reading()
+        if self.client is not None:
+            self.client.block()
+
+    def resume_writing(self) -> None:
+        """Outbox nearly empty again."""
+        self._blocked_at = None
+        self._heard = True  # nothing could be heard meanwhile
+        if self._transport.is_closing():
+            return
+        self._transport.resume_reading()
+        if self.client is not None and self._closing_at is None:
+            self.client.unblock()
+
+    # What the wheel asks.
+
+    def deadline(self, now: float) -> float | None:
+        """Do what is due; return when to look again."""
+        if now < self._wake:
+            return None  # an entry from before: there is an earlier one
+        self._wake = math.inf
+        at = self._due(now)
+        if at is not None:
+            self._wake = at
+        return at
+
+    # What the client and the server ask for.
+
+    def shut(self, close: Close) -> None:
+        """Close, with a code that tells an SDK whether to come back."""
+        if self._closing_at is not None:
+            return
+        doorway = self._doorway
+        self._closing_at = doorway.loop.time() + CLOSE_SECONDS
+        if self.client is not None:
+            self.client.close()
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(close.code, close.reason)
+            self._send_protocol()
+            self._wake_at(self._closing_at)
+        else:
+            self._send_protocol()
+            self._transport.close()
+
+    def abort(self) -> None:
+        """End at once."""
+        self._transport.abort()
+
+    # How it is done.
+
+    def _wake_at(self, at: float) -> None:
+        if at < self._wake:
+            self._wake = at
+            self._doorway.deadlines.add(self, at)
+
+    def _due(self, now: float) -> float | None:
+        if self._closing_at is not None:
+            if now < self._closing_at:
+                return self._closing_at
+            self._transport.abort()
+            return None
+        if self._blocked_at is not None:
+            if now < self._blocked_at + SLOW_SECONDS:
+                return self._blocked_at + SLOW_SECONDS
+            self._doorway.stats.slow_closes += 1
+            self.shut(codes.SLOW)
+            self._transport.abort()
+            return None
+        return self._check_alive(now)
+
+    def _check_alive(self, now: float) -> float | None:
+        client = self.client
+        left = client.expires_in() if client is not None else None
+        if left is not None and left <= 0:
+            self.shut(codes.EXPIRED)
+            return self._closing_at
+        if now >= self._next_ping:
+            if client is None and not self._echo:
+                self._transport.abort()  # no request, or none that ended
+                return None
+            if client is not None and not self._ping(client):
+                return self._closing_at
+            self._next_ping = now + self._doorway.ping_seconds
+        return self._next_ping if left is None else min(self._next_ping, now + left)
+
+    def _ping(self, client: Client) -> bool:
+        """Send the server's ping; False: the connection ends instead."""
+        if client.session.viewer is None:
+            self.shut(codes.STALE)
+        elif not self._heard:
+            self.shut(codes.NO_PONG)
+        else:
+            self._heard = False
+            self._transport.write(client.ping)
+            return True
+        return False
+
+    def _request(self, request: Request) -> None:
+        answer = self._doorway.desk.answer(request, self._address)
+        match answer:
+            case Plain(response):
+                self._respond(response)
+            case Upgrade(echo, protobuf):
+                self._upgrade(request, echo=echo, protobuf=protobuf)
+
+    def _upgrade(self, request: Request, *, echo: bool, protobuf: bool) -> None:
+        doorway, stats, house = self._doorway, self._doorway.stats, self._doorway.house
+        response = self._protocol.accept(request)
+        if response.status_code != 101 or house is None:
+            stats.handshakes_refused += 1
+            self._respond(response)
+            return
+        stats.handshakes += 1
+        self._protocol.send_response(response)
+        self._send_protocol()
+        self._echo = echo
+        if not echo:
+            binary = protobuf or self._protocol.subprotocol == PROTOBUF
+            codec: Codec = _PROTOBUF_CODEC if binary else _JSON_CODEC
+            self.client = Client(house, codec, self._transport.write, self.shut)
+        self._next_ping = doorway.loop.time() + doorway.handshake_seconds
+
+    def _respond(self, response: Response) -> None:
+        self._protocol.send_response(response)
+        self._closing_at = self._doorway.loop.time() + CLOSE_SECONDS
+        self._send_protocol()
+
+    def _frame(self, received: Frame) -> None:
+        if received.opcode in {Opcode.PING, Opcode.PONG}:
+            session = self.client.session if self.client is not None else None
+            if session is not None and not session.spend(self._doorway.loop.time()) and session.flooding:
+                self.shut(codes.TOO_MANY_REQUESTS)
+            return
+        if received.opcode is Opcode.CLOSE:
+            return
+        try:
+            message = self._assembler.feed(received)
+        except UnicodeDecodeError:
+            self.shut(codes.NOT_UTF8)
+        except TooManyFragmentsError:
+            self.shut(codes.BAD_REQUEST)
+        else:
+            if message is not None:
+                self._message(message)
+
+    def _message(self, message: Message) -> None:
+        if self._echo:
+            self._transport.write(frame(TEXT if message.text else BINARY, message.data))
+        elif self.client is not None:
+            client, before = self.client, self.client.session.viewer
+            client.receive(message.data)
+            if client.session.viewer is not before:
+                self._entered(client, first=before is None)
+
+    def _entered(self, client: Client, *, first: bool) -> None:
+        """Note that a token was accepted: it decides when to look next."""
+        now = self._doorway.loop.time()
+        if first:
+            self._next_ping = now + self._doorway.ping_seconds
+        left = client.expires_in()
+        self._wake_at(self._next_ping if left is None else min(self._next_ping, now + left))
+
+    def _send_protocol(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self._transport.write(data)
+            else:
+                # The end: everything that was written still goes out.
+                self._closing_at = self._closing_at or self._doorway.loop.time() + CLOSE_SECONDS
+                if self.client is not None:
+                    self.client.close()
+                self._transport.close()
+
+
+def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+    del protocol
+    return next((each for each in (PROTOBUF, JSON) if each in offered), None)

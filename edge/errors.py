@@ -1,0 +1,17 @@
+"""Errors of the edge and the API: whose fault it is, and whether to retry."""
+
+
+class EdgeError(Exception):
+    """Anything that goes wrong in this package."""
+
+
+class Forbidden(EdgeError):  # noqa: N818 - named as HTTP names it
+    """The viewer's fault: not allowed to do this here. Retrying with the same token cannot help."""
+
+
+class FeedAwayError(EdgeError):
+    """Kafka's fault: what viewers are to be shown cannot be read now. Retry."""
+
+
+class StartError(EdgeError):
+    """The operator's fault: the edge cannot run as it is set up. Retrying cannot help."""

@@ -1,0 +1,199 @@
+"""The rim of `edge.checks`: what Redis knows, many authors in one round trip.
+
+Requests that come while a round trip is on the way share the next one. A Redis that does not answer
+is left alone (the circuit is open: every request is answered «not known» at once) until a ping in the
+background says that it is back, so that it costs nothing per comment.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from edge.checks import Ban, Facts, Spent
+from schemas import stores
+from schemas.refusals import Code
+
+REQUESTS_PER_TRIP_MAX = 256
+REQUESTS_WAITING_MAX = 10_000
+PROBE_SECONDS = 0.5
+BURST_FACTOR = 5
+IDS_KEPT = 32
+"""Accepted ids that a bucket remembers, so that a retry is not counted again."""
+RETRIES_MAX = 100
+"""Of remembered ids, between two new comments: a retry is free, a flood of them is not."""
+BUCKET_SECONDS_MIN = 120
+
+# One atomic step: a retry passes; else slow mode, then the token bucket. Time is Redis's, so that
+# all gateways share one clock. Reply: {0 pass | 1 rate | 2 slow, wait in ms}.
+_BUCKET = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local rate, burst, id = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local row = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'ids')
+local at, ids = tonumber(row[2]) or 0, row[3] or ''
+if string.find(ids, id, 1, true) then
+  if redis.call('HINCRBY', KEYS[1], 'retries', 1) > tonumber(ARGV[5]) then return {1, 1000} end
+  return {0, 0}
+end
+local slow = 0
+if ARGV[4] == '1' then
+  slow = 1000 * (tonumber(redis.call('HGET', KEYS[2], 'slow_mode_seconds')) or 0)
+end
+if at > 0 and now - at < slow then return {2, slow - (now - at)} end
+local tokens = math.min(burst, (tonumber(row[1]) or burst) + math.max(0, now - at) * rate / 1000)
+if tokens < 1 then return {1, math.ceil((1 - tokens) * 1000 / rate)} end
+redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens - 1), 'at', now, 'retries', 0,
+  'ids', string.sub(ids .. id .. ' ', -tonumber(ARGV[6])))
+redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[7]) * 1000, slow, math.ceil(burst * 1000 / rate)))
+return {0, 0}
+"""
+_ID_CHARS = 37
+_CODES = {0: None, 1: Code.RATE_LIMITED, 2: Code.SLOW_MODE}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    stream_id: str
+    user_id: str
+    comment_id: str | None
+    slow: bool
+    answer: asyncio.Future[Facts | None]
+
+
+class FactStore:
+    """Asks Redis. ``rate_per_second``: a user's comments on a stream; the burst is five times that."""
+
+    def __init__(self, redis: Redis, *, rate_per_second: float, timeout_ms: int) -> None:
+        self._redis = redis
+        self._rate = rate_per_second
+        self._timeout = timeout_ms / 1000
+        self._waiting: list[_Request] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self.away = False
+        """Whether the circuit is open."""
+
+    async def start(self) -> None:
+        """Begin to answer."""
+        self._task = asyncio.create_task(self._run(), name="fact-store")
+
+    async def stop(self) -> None:
+        """Answer what waits with «not known», and stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._answer(self._waiting, [None] * len(self._waiting))
+        self._waiting = []
+
+    async def facts(
+        self, stream_id: str, user_id: str, *, comment_id: str | None = None, slow: bool = True
+    ) -> Facts | None:
+        """Return what is known; None when Redis did not say within the time-out.
+
+        With ``comment_id`` one comment is taken from the author's bucket, unless that id was before.
+        ``slow``: whether slow mode binds this author.
+        """
+        if self.away or len(self._waiting) >= REQUESTS_WAITING_MAX:
+            return None
+        answer: asyncio.Future[Facts | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Request(stream_id, user_id, comment_id, slow, answer))
+        self._wake.set()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await answer
+        except TimeoutError:
+            return None
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            batch = self._waiting[:REQUESTS_PER_TRIP_MAX]
+            del self._waiting[:REQUESTS_PER_TRIP_MAX]
+            if not self._waiting:
+                self._wake.clear()
+            # Nobody waits for these any more: their tokens stay where they are.
+            batch = [each for each in batch if not each.answer.done()]
+            try:
+                async with asyncio.timeout(self._timeout):
+                    rows = await self._trip(batch) if batch else []
+            except (RedisError, OSError, TimeoutError) as error:
+                self._answer(batch, [None] * len(batch))
+                await self._wait_until_back(error)
+            except asyncio.CancelledError:
+                self._answer(batch, [None] * len(batch))
+                raise
+            else:
+                self._answer(batch, rows)
+
+    async def _trip(self, batch: Sequence[_Request]) -> list[Facts | None]:
+        pipe = self._redis.pipeline(transaction=False)
+        for each in batch:
+            key = stores.stream(each.stream_id)
+            pipe.hget(stores.bans(each.stream_id), each.user_id)
+            pipe.hmget(key, ["state", "creator", "moderators"])
+            if each.comment_id is not None:
+                bucket = stores.bucket(each.stream_id, each.user_id)
+                pipe.eval(_BUCKET, 2, bucket, key, *self._arguments(each.comment_id, slow=each.slow))
+        rows = iter(await pipe.execute())
+        return [
+            _facts(next(rows), next(rows), next(rows) if each.comment_id is not None else (0, 0))
+            for each in batch
+        ]
+
+    def _arguments(self, comment_id: str, *, slow: bool) -> tuple[str, ...]:
+        burst = max(1.0, self._rate * BURST_FACTOR)
+        numbers = (RETRIES_MAX, IDS_KEPT * _ID_CHARS, BUCKET_SECONDS_MIN)
+        return (repr(self._rate), repr(burst), comment_id, "1" if slow else "0", *map(str, numbers))
+
+    def _answer(self, batch: Sequence[_Request], rows: Sequence[Facts | None]) -> None:
+        for each, facts in zip(batch, rows, strict=True):
+            if not each.answer.done():
+                each.answer.set_result(facts)
+
+    async def _wait_until_back(self, error: BaseException) -> None:
+        log.warning("redis away; bans and rates are left to the log", error=type(error).__name__)
+        self.away = True
+        waiting, self._waiting = self._waiting, []
+        self._answer(waiting, [None] * len(waiting))
+        while self.away:
+            await asyncio.sleep(PROBE_SECONDS)
+            with contextlib.suppress(RedisError, OSError, TimeoutError):
+                async with asyncio.timeout(self._timeout):
+                    await self._redis.ping()
+                self.away = False
+        log.info("redis back")
+
+
+def _facts(ban: str | None, stream: Sequence[str | None], spent: Sequence[int]) -> Facts:
+    state, creator, moderators = stream
+    return Facts(
+        ban=_ban(ban),
+        state=state,
+        creator=creator or None,
+        moderators=frozenset(_json(moderators, list)),
+        spent=Spent(_CODES[int(spent[0])], int(spent[1]) / 1000),
+    )
+
+
+def _ban(text: str | None) -> Ban | None:
+    row = _json(text, dict)
+    return Ban(str(row.get("kind", "")), row.get("until"), row.get("reason")) if row else None
+
+
+def _json(text: str | None, kind: type) -> Any:
+    """Read a value that a projection wrote; what cannot be read counts as not there."""
+    with contextlib.suppress(ValueError):
+        value = json.loads(text or "null")
+        if isinstance(value, kind):
+            return value
+    return kind()

@@ -1,0 +1,214 @@
+"""What a request gets: an upgrade to WebSocket, a page, or a refusal. HTTP without sockets.
+
+The edge serves a handful of small answers on the port it serves WebSocket on: health, metrics, the page,
+and, on a developer's machine, tokens for the page.
+"""
+
+import json
+import mimetypes
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from edge.auth import TokenError, dev_token, is_loopback
+from edge.stats import Metrics, Stats
+from schemas.settings import Settings
+
+WEBSOCKET_PATH: Final = "/connection/websocket"
+STATIC: Final = Path(__file__).parent / "static"
+NOT_BUILT: Final = "The page is not built. Run «npm ci && npm run build» in web/, or «make run».\n"
+RETRY_AFTER_SECONDS: Final = 2
+_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+_TYPES: Final = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".map": "application/json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Answer, and close."""
+
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Go on with the WebSocket handshake. ``echo``: for conformance runs, frames come back as they are."""
+
+    echo: bool
+    protobuf: bool
+
+
+Answer = Plain | Upgrade
+
+
+class FrontDesk:
+    """See the module. ``state`` returns what ``/readyz`` says; all its values true means ready."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stats: Stats,
+        metrics: Metrics,
+        state: Callable[[], dict[str, bool]],
+        static: Path = STATIC,
+    ) -> None:
+        self._settings = settings
+        self._stats = stats
+        self._metrics = metrics
+        self._state = state
+        self._static = static
+        self._addresses: Counter[str] = Counter()
+        self.accepting = False
+        """Whether viewers may come: not before everything is there, and not while draining."""
+
+    def came(self, address: str) -> None:
+        """Count a connection."""
+        self._addresses[address] += 1
+
+    def went(self, address: str) -> None:
+        """Count it no more."""
+        self._addresses[address] -= 1
+        if self._addresses[address] <= 0:
+            del self._addresses[address]
+
+    def answer(self, request: Request, address: str) -> Answer:
+        """Say what a request gets; ``address``: the peer's."""
+        url = urlsplit(request.path)
+        if url.path == WEBSOCKET_PATH:
+            return self._upgrade(request, url.query, address)
+        if self._settings.edge.echo_path is not None and url.path == self._settings.edge.echo_path:
+            return Upgrade(echo=True, protobuf=False)
+        if request.method not in {"GET", "HEAD"}:
+            return Plain(
+                _text(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is served here.\n", Allow="GET, HEAD")
+            )
+        response = self._page(request, url.path, url.query)
+        if request.method == "HEAD":
+            response.body = b""  # Content-Length stays what it would be
+        return Plain(response)
+
+    def _upgrade(self, request: Request, query: str, address: str) -> Answer:
+        edge = self._settings.edge
+        refusal: Response | None = None
+        if not self._origin_allowed(request.headers):
+            refusal = _text(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
+        elif not self.accepting or self._addresses.total() > edge.connections_max:
+            words = "This edge takes no more connections now.\n"
+            refusal = _text(HTTPStatus.SERVICE_UNAVAILABLE, words, Retry_After=str(RETRY_AFTER_SECONDS))
+        elif self._addresses[address] > edge.connections_per_address_max:
+            words = "Too many connections from this address.\n"
+            refusal = _text(HTTPStatus.TOO_MANY_REQUESTS, words, Retry_After=str(RETRY_AFTER_SECONDS))
+        if refusal is not None:
+            self._stats.handshakes_refused += 1
+            return Plain(refusal)
+        wanted = parse_qs(query)
+        protobuf = any(wanted.get(name) == ["protobuf"] for name in ("format", "cf_protocol"))
+        return Upgrade(echo=False, protobuf=protobuf)
+
+    def _page(self, request: Request, path: str, query: str) -> Response:  # noqa: PLR0911 - one a page
+        match path:
+            case "/healthz":
+                return _json(HTTPStatus.OK, {"alive": True})
+            case "/readyz":
+                return self._ready()
+            case "/metrics":
+                return _response(HTTPStatus.OK, CONTENT_TYPE_LATEST, self._metrics.page())
+            case "/dev/token":
+                return self._dev_token(request, query)
+            case "/":
+                return self._file("index.html")
+            case _ if path.startswith("/static/"):
+                return self._file(path.removeprefix("/static/"))
+            case _:
+                return _text(HTTPStatus.NOT_FOUND, "There is no such page.\n")
+
+    def _ready(self) -> Response:
+        state = self._state() | {"accepting": self.accepting}
+        ready = all(state.values())
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return _json(status, {"ready": ready, **state})
+
+    def _dev_token(self, request: Request, query: str) -> Response:
+        # By name of the host too: a page of another site that resolves to this machine gets nothing.
+        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        wanted = {name: values[0] for name, values in parse_qs(query).items()}
+        stream, user = wanted.get("stream", ""), wanted.get("user", "")
+        if not is_loopback(host):
+            return _json(HTTPStatus.FORBIDDEN, {"detail": "tokens are given out on loopback only"})
+        try:
+            token = dev_token(self._settings, self._settings.edge.host, stream, user, wanted.get("name"))
+        except TokenError as error:
+            return _json(HTTPStatus.BAD_REQUEST, {"detail": str(error)})
+        if token is None:
+            words = "tokens are given out with the development secret only"
+            return _json(HTTPStatus.FORBIDDEN, {"detail": words})
+        return _json(HTTPStatus.OK, {"token": token})
+
+    def _file(self, name: str) -> Response:
+        if not _FILE.fullmatch(name):
+            return _text(HTTPStatus.NOT_FOUND, "There is no such page.\n")
+        path = self._static / name
+        try:
+            body = path.read_bytes()
+        except OSError:
+            built = (self._static / "index.html").is_file()
+            status = HTTPStatus.NOT_FOUND if built else HTTPStatus.SERVICE_UNAVAILABLE
+            return _text(status, "There is no such page.\n" if built else NOT_BUILT)
+        type_ = _TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        if type_.startswith("text/"):
+            type_ += "; charset=utf-8"
+        return _response(HTTPStatus.OK, type_, body)
+
+    def _origin_allowed(self, headers: Headers) -> bool:
+        origins = headers.get_all("Origin")
+        if not origins:
+            return True  # no browser
+        if len(origins) > 1:
+            return False
+        origin, allowed = origins[0], self._settings.edge.origins
+        if allowed:
+            return origin in allowed
+        try:
+            parts = urlsplit(origin)
+            return parts.netloc == headers.get("Host") or is_loopback(parts.hostname or "")
+        except ValueError:
+            return False
+
+
+def _json(status: HTTPStatus, value: dict[str, Any]) -> Response:
+    return _response(status, "application/json", json.dumps(value).encode())
+
+
+def _text(status: HTTPStatus, words: str, **headers: str) -> Response:
+    return _response(status, "text/plain; charset=utf-8", words.encode(), **headers)
+
+
+def _response(status: HTTPStatus, type_: str, body: bytes, **headers: str) -> Response:
+    found = Headers(
+        {
+            "Date": formatdate(usegmt=True),
+            "Connection": "close",
+            "Content-Type": type_,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-cache",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
+    )
+    for name, value in headers.items():
+        found[name.replace("_", "-")] = value
+    return Response(status.value, status.phrase, found, body)

@@ -1,0 +1,275 @@
+"""The one door into ``comments.submitted``, for the WebSocket edge and the HTTP API alike.
+
+A comment is cleaned, held against what Redis knows of its author, packed with others of its
+partition, and acknowledged when Kafka has it durably. What Kafka did not confirm in time is answered
+«unknown, retry with the same id», never «failed»: it may be in the log.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import uuid_utils
+from redis.asyncio import Redis
+
+from edge.auth import Viewer, is_stream_id
+from edge.checks import (
+    Facts,
+    clean_id,
+    clean_sticker,
+    clean_text,
+    fault_of_command,
+    refusal_of_command,
+    refusal_of_comment,
+)
+from edge.errors import Forbidden
+from edge.facts import FactStore
+from edge.packer import BATCH_BYTES_MAX, RECORD_BYTES_OVERHEAD, Packer, Waiting, bytes_of
+from edge.submit import SubmitError, Submitter
+from schemas.codec import codec
+from schemas.records import Command, Item
+from schemas.refusals import Code, Refusal
+from schemas.routing import partition_of
+from schemas.settings import Settings
+
+EXPIRY_TICK_SECONDS = 0.05
+STOP_SECONDS = 2.0
+
+log = structlog.get_logger()
+Waiter = asyncio.Future[None]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """It is durable. ``id``: of the comment or command."""
+
+    id: str
+
+
+class Gateway:
+    """See the module. ``boot``: who packed a record, for people who read the log.
+
+    ``facts`` and ``submitter`` are what it talks to; tests give others. ``now``: seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        boot: str,
+        facts: FactStore | None = None,
+        submitter: Submitter | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._boot = boot
+        self._now = now
+        self._codec = codec("submitted")
+        self._packer: Packer[Waiter] = Packer(settings.limits.gateway_items_max)
+        self._redis: Redis | None = None
+        if facts is None:
+            self._redis, facts = _facts_of(settings)
+        self._facts = facts
+        self._submitter = submitter if submitter is not None else Submitter(settings, self.pump)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._ticker: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the producer is warmed up."""
+        return self._submitter.ready
+
+    @property
+    def waiting(self) -> int:
+        """Comments and commands whose authors wait for Kafka."""
+        return self._packer.waiting
+
+    async def start(self) -> None:
+        """Begin; does not wait for Kafka or Redis."""
+        await self._facts.start()
+        await self._submitter.start()
+        self._ticker = asyncio.create_task(self._expire(), name="gateway-expiry")
+
+    async def stop(self) -> None:
+        """Let what waits be sent, for a little; answer the rest «unknown»; close."""
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=STOP_SECONDS)
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        await self._submitter.stop()
+        await self._facts.stop()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=STOP_SECONDS)
+        _unknown(self._packer.expire(float("inf")))
+        if self._redis is not None:
+            await self._redis.aclose()
+
+    async def comment(
+        self,
+        viewer: Viewer,
+        stream_id: str,
+        *,
+        id: str | None,  # noqa: A002
+        text: str,
+        sticker: str | None = None,
+    ) -> Accepted:
+        """Submit a comment; returns when it is durable. ``id``: a UUID, the same again in a retry.
+
+        Raises:
+            Refusal: with the reason; UNKNOWN when Kafka did not answer in time.
+            Forbidden: the token is not for this stream.
+
+        """
+        deadline = self._deadline()
+        limits, now_ms = self._settings.limits, int(self._now() * 1000)
+        _check_stream(viewer, stream_id)
+        if not viewer.may_write(stream_id):
+            raise Refusal(Code.READ_ONLY)
+        sticker = clean_sticker(sticker)
+        text = clean_text(text, limits.text_chars_max, may_be_empty=sticker is not None)
+        id_ = clean_id(id, _fresh_id, now_ms, limits.duplicate_window_seconds)
+        if viewer.role != "platform":
+            slow = not viewer.may_moderate(stream_id)
+            facts = await self._facts.facts(stream_id, viewer.user_id, comment_id=id_, slow=slow)
+            if facts is not None and (refusal := refusal_of_comment(facts, viewer.user_id, now_ms)):
+                raise refusal
+        item = _item("comment", viewer, stream_id, id_, text=text, sticker=sticker)
+        return await self._submit(item, deadline)
+
+    async def command(
+        self,
+        viewer: Viewer,
+        stream_id: str,
+        type: str,  # noqa: A002
+        *,
+        id: str | None = None,  # noqa: A002
+        target: str | None = None,
+        seconds: int | None = None,
+        reason: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Accepted:
+        """Submit a command of a moderator; returns when it is durable. Raises as `comment` does."""
+        deadline = self._deadline()
+        _check_stream(viewer, stream_id)
+        if fault := fault_of_command(type, target, seconds, reason):
+            raise Refusal(Code.INVALID, fault)
+        window = self._settings.limits.duplicate_window_seconds
+        id_ = clean_id(id, _fresh_id, int(self._now() * 1000), window)
+        facts: Facts | None = None
+        if viewer.may_write(stream_id):
+            facts = await self._facts.facts(stream_id, viewer.user_id)
+        arguments = {"target": target, "seconds": seconds, "reason": reason, "settings": settings}
+        if refusal := refusal_of_command(facts, viewer, stream_id, type, arguments):
+            raise refusal
+        text = None if settings is None else json.dumps(settings, ensure_ascii=False)
+        command = Command(target=target, seconds=seconds, reason=reason, settings=text)
+        return await self._submit(_item(type, viewer, stream_id, id_, command=command), deadline)
+
+    def pump(self) -> None:
+        """Send what waits on idle partitions."""
+        for partition in list(self._packer.idle()):
+            self._send_next(partition)
+
+    async def _submit(self, item: Item, deadline: float) -> Accepted:
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        partition = partition_of(item["stream_id"], self._settings.kafka.partitions)
+        waiting = Waiting(item, bytes_of(item), deadline, waiter)
+        if waiting.bytes > BATCH_BYTES_MAX - RECORD_BYTES_OVERHEAD:
+            raise Refusal(Code.INVALID, f"larger than {BATCH_BYTES_MAX // 1024} KiB")
+        if not self._packer.offer(partition, waiting):
+            raise Refusal(Code.UNKNOWN, "too many comments are waiting")
+        self._send_next(partition)
+        await waiter
+        return Accepted(item["id"])
+
+    def _send_next(self, partition: int) -> None:
+        if not self._submitter.ready:
+            return
+        if batch := self._packer.take(partition):
+            task = asyncio.create_task(self._send(partition, [each.item for each in batch]))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send(self, partition: int, items: list[Item]) -> None:
+        try:
+            await self._submitter.send(partition, self._codec.encode({"gateway": self._boot, "items": items}))
+        except SubmitError as error:
+            log.warning("produce not confirmed", partition=partition, items=len(items), error=str(error))
+            _unknown(self._packer.settle(partition))
+        except BaseException:
+            _unknown(self._packer.settle(partition))
+            raise
+        else:
+            for each in self._packer.settle(partition):
+                if not each.waiter.done():
+                    each.waiter.set_result(None)
+        self._send_next(partition)
+
+    async def _expire(self) -> None:
+        while True:
+            await asyncio.sleep(EXPIRY_TICK_SECONDS)
+            _unknown(self._packer.expire(asyncio.get_running_loop().time()))
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self._settings.limits.produce_timeout_ms / 1000
+
+
+def _facts_of(settings: Settings) -> tuple[Redis, FactStore]:
+    timeout_ms = settings.redis.timeout_ms
+    # What is asked counts towards the author's whole wait, so it gets half of it at most.
+    timeout_ms = min(timeout_ms, settings.limits.produce_timeout_ms // 2)
+    redis: Redis = Redis.from_url(
+        settings.redis.url,
+        decode_responses=True,
+        socket_timeout=timeout_ms / 1000,
+        socket_connect_timeout=timeout_ms / 1000,
+    )
+    rate = settings.limits.comments_per_second
+    return redis, FactStore(redis, rate_per_second=rate, timeout_ms=timeout_ms)
+
+
+def _check_stream(viewer: Viewer, stream_id: str) -> None:
+    if not is_stream_id(stream_id):
+        raise Refusal(Code.INVALID, "a stream id is 1 to 128 letters, digits, '.', '_', '~', '-'")
+    if not viewer.may_read(stream_id):
+        raise Forbidden(f"the token is for another stream than {stream_id}")
+
+
+def _item(
+    type_: str,
+    viewer: Viewer,
+    stream_id: str,
+    id_: str,
+    *,
+    text: str = "",
+    sticker: str | None = None,
+    command: Command | None = None,
+) -> Item:
+    return Item(
+        type=type_,
+        stream_id=stream_id,
+        id=id_,
+        user_id=viewer.user_id,
+        user_name=viewer.name,
+        role=viewer.role_on(stream_id),
+        text=text,
+        sticker=sticker,
+        command=command,
+    )
+
+
+def _fresh_id() -> str:
+    return str(uuid_utils.uuid7())
+
+
+def _unknown(late: Sequence[Waiting[Waiter]]) -> None:
+    for each in late:
+        if not each.waiter.done():
+            each.waiter.set_exception(Refusal(Code.UNKNOWN))

@@ -1,0 +1,282 @@
+"""All streams on this edge: who is shown what, which partitions are needed, and when windows leave.
+
+One timer for all windows, one sweep a second for all that ages. A partition is read while somebody watches
+one of its streams, and a little longer.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from edge.audience import Subscriber
+from edge.errors import FeedAwayError
+from edge.feed.base import Feed
+from edge.past import Past
+from edge.protocol.commands import Position
+from edge.ring import Ahead, Ring, TooOld, Unknown
+from edge.stats import Stats
+from edge.stream import Stream
+from edge.window import Windows
+from schemas.routing import partition_of
+from schemas.settings import Edge
+
+SWEEP_SECONDS = 1.0
+LINGER_SECONDS = 30.0
+"""A partition that nobody needs is read this long, in case somebody comes back."""
+REACH_SECONDS = 4.0
+"""For a partition's end to be reached; an SDK gives up a subscribe after 5."""
+AHEAD_SECONDS = 2.0
+"""For the end to be reached anew, when a viewer claims to have seen more than this edge."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Place:
+    """A partition that is read. ``users``: subscriptions, and those on their way in."""
+
+    streams: set[str] = field(default_factory=set)
+    users: int = 0
+    idle_since: float = 0.0
+    stale: bool = False
+
+
+class Hub:
+    """See the module. It is the feed's `Sink`. ``epoch``: the cluster's."""
+
+    def __init__(
+        self, edge: Edge, partitions: int, epoch: str, *, feed: Feed, past: Past | None, stats: Stats
+    ) -> None:
+        self._edge = edge
+        self._partitions = partitions
+        self._epoch = epoch
+        self._feed = feed
+        self._past = past
+        self._stats = stats
+        self._streams: dict[str, Stream] = {}
+        self._places: dict[int, _Place] = {}
+        self._windows: Windows[str] = Windows(edge.window_ms / 1000)
+        self._reads: dict[str, asyncio.Task[None]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    # What the feed tells.
+
+    def segment(self, partition: int, record: Mapping[str, Any]) -> None:
+        """Take a segment; send it now or with its window."""
+        place = self._places.get(partition)
+        if place is None:
+            return
+        stream = self._stream(record["stream_id"], place)
+        now = self._loop.time()
+        if not stream.take(record, now):
+            return
+        if not stream.audience.count or record["sampled"]:
+            self._windows.sent(stream.id)
+            stream.deliver()
+        elif self._windows.offer(stream.id, now):
+            stream.deliver()
+            self._arm()
+        else:
+            self._arm()
+
+    def lost(self, partition: int) -> None:
+        """Begin a partition anew; its viewers subscribe again, and are told what they missed."""
+        place = self._places.get(partition)
+        if place is None:
+            return
+        log.warning("partition begun anew", partition=partition)
+        for stream_id in list(place.streams):
+            stream = self._streams[stream_id]
+            stream.deliver()
+            stream.expel()
+            self._forget(stream, place)
+
+    def behind(self, partition: int, *, stale: bool) -> None:
+        """Tell a partition's viewers whether what they see is up to date."""
+        place = self._places.get(partition)
+        if place is None or place.stale == stale:
+            return
+        place.stale = stale
+        log.warning("feed stale" if stale else "feed up to date again", partition=partition)
+        for stream_id in place.streams:
+            self._streams[stream_id].announce(stale=stale)
+
+    # What connections ask for.
+
+    async def open(self, stream_id: str, since: Position | None) -> Stream:
+        """Get a stream ready for a subscriber at ``since``; `close` gives it back.
+
+        On return, until the next await, `Stream.admit` may be called. Raises FeedAwayError.
+        """
+        partition = partition_of(stream_id, self._partitions)
+        place = self._places.setdefault(partition, _Place())
+        place.users += 1
+        try:
+            self._feed.want(partition)
+            if not await self._feed.reach(partition, float("-inf"), REACH_SECONDS):
+                raise FeedAwayError("the stream's partition cannot be read now")
+            stream = self._stream(stream_id, place)
+            stream.pins += 1
+            try:
+                await self._prepare(stream, partition, since)
+            finally:
+                stream.pins -= 1
+            if self._streams.get(stream_id) is not stream:
+                raise FeedAwayError("the stream's partition was begun anew")
+            held = since is None or (since.offset == stream.sent and since.epoch == stream.position.epoch)
+            if place.stale and not held:
+                raise FeedAwayError("the feed is behind; what was missed cannot be shown now")
+        except BaseException:
+            self._leave_place(place)
+            raise
+        return stream
+
+    def close(self, stream_id: str) -> None:
+        """Give back what `open` returned, when the subscription ended or did not come about."""
+        place = self._places.get(partition_of(stream_id, self._partitions))
+        if place is not None:
+            self._leave_place(place)
+
+    def leave(self, stream: Stream, subscriber: Subscriber) -> None:
+        """End a subscription."""
+        if stream.audience.remove(subscriber):
+            self.close(stream.id)
+            if not stream.audience.count:
+                stream.quiet_since = self._loop.time()
+
+    def find(self, stream_id: str) -> Stream | None:
+        """Return a stream that is here."""
+        return self._streams.get(stream_id)
+
+    def stop(self) -> None:
+        """End the timers and reads."""
+        self._sweeper.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+        for task in self._reads.values():
+            task.cancel()
+
+    @property
+    def streams(self) -> int:
+        """How many streams are held."""
+        return len(self._streams)
+
+    @property
+    def partitions(self) -> int:
+        """How many partitions are read."""
+        return len(self._places)
+
+    @property
+    def stale(self) -> int:
+        """How many of them cannot be read now."""
+        return sum(place.stale for place in self._places.values())
+
+    # The past of a stream.
+
+    async def _prepare(self, stream: Stream, partition: int, since: Position | None) -> None:
+        """Find what a subscriber at ``since`` needs, as far as it is to be found."""
+        if not stream.seeded:
+            await self._joined(stream, lambda: self._seed(stream))
+        if since is None:
+            return
+        verdict = stream.ring.judge(since.epoch, since.offset)
+        if isinstance(verdict, Ahead | Unknown):
+            await self._feed.reach(partition, self._loop.time(), AHEAD_SECONDS)
+            verdict = stream.ring.judge(since.epoch, since.offset)
+            if isinstance(verdict, Unknown):
+                await self._joined(stream, lambda: self._seed(stream))
+                verdict = stream.ring.judge(since.epoch, since.offset)
+        while isinstance(verdict, TooOld) and verdict.after > stream.floor:
+            after = verdict.after
+            await self._joined(stream, lambda after=after: self._extend(stream, after))  # type: ignore[misc]
+            verdict = stream.ring.judge(since.epoch, since.offset)
+
+    async def _joined(self, stream: Stream, read: Callable[[], Awaitable[None]]) -> None:
+        """One read a stream at a time; who comes meanwhile waits for it, and looks again."""
+        task = self._reads.get(stream.id)
+        if task is None:
+            task = self._loop.create_task(read())  # type: ignore[arg-type]  # a coroutine
+            self._reads[stream.id] = task
+            task.add_done_callback(lambda _: self._reads.pop(stream.id, None))
+        await asyncio.shield(task)
+
+    async def _seed(self, stream: Stream) -> None:
+        recent = await self._past.recent(stream.id) if self._past is not None else None
+        stream.seeded = recent is not None or self._past is None
+        if recent is None:
+            return
+        if recent.head is not None:
+            stream.seed(recent.head.epoch, recent.segments, recent.head.seq, self._loop.time())
+        elif stream.ring.epoch is None:
+            stream.seed(self._epoch, (), 0, self._loop.time())
+
+    async def _extend(self, stream: Stream, after: int) -> None:
+        ring = stream.ring
+        segments = None
+        if self._past is not None and ring.epoch is not None:
+            segments = await self._past.between(stream.id, ring.epoch, after, ring.start)
+        if segments and ring.epoch is not None:
+            stream.seed(ring.epoch, segments, ring.end, self._loop.time())
+        if ring.start > after:
+            stream.floor = max(stream.floor, after)
+
+    # What goes by itself.
+
+    def _stream(self, stream_id: str, place: _Place) -> Stream:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            edge = self._edge
+            ring = Ring(
+                events_max=edge.ring_events_max, events_min=edge.first_events, seconds=edge.ring_seconds
+            )
+            stream = Stream(stream_id, self._epoch, ring, edge.first_events, self._stats)
+            stream.stale, stream.quiet_since = place.stale, self._loop.time()
+            self._streams[stream_id] = stream
+            place.streams.add(stream_id)
+        return stream
+
+    def _forget(self, stream: Stream, place: _Place) -> None:
+        del self._streams[stream.id]
+        place.streams.discard(stream.id)
+        self._windows.forget(stream.id)
+
+    def _leave_place(self, place: _Place) -> None:
+        place.users -= 1
+        place.idle_since = self._loop.time()
+
+    def _arm(self) -> None:
+        due = self._windows.next_at
+        if due is not None and self._timer is None:
+            self._timer = self._loop.call_at(due, self._flush)
+
+    def _flush(self) -> None:
+        self._timer = None
+        for stream_id in self._windows.due(self._loop.time()):
+            stream = self._streams.get(stream_id)
+            if stream is not None:
+                stream.deliver()
+        self._arm()
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for partition, place in list(self._places.items()):
+            if not place.users and now - place.idle_since > LINGER_SECONDS:
+                self._feed.release(partition)
+                for stream_id in list(place.streams):
+                    self._forget(self._streams[stream_id], place)
+                del self._places[partition]
+                continue
+            for stream_id in list(place.streams):
+                self._age(self._streams[stream_id], place, now)
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    def _age(self, stream: Stream, place: _Place, now: float) -> None:
+        if stream.audience.count or stream.pins:
+            stream.ring.trim(now)
+        elif now - stream.quiet_since > self._edge.ring_seconds:
+            self._forget(stream, place)

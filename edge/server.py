@@ -1,0 +1,252 @@
+"""One edge process: builds everything, serves until SIGTERM, drains.
+
+A task that must not end and does is a fault: one log line, and the process ends for its supervisor to
+start it again.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import uvloop
+from redis.asyncio import Redis
+
+from edge.auth import Authenticator, InsecureSecretError, check_secret
+from edge.client import Door, House, Registry
+from edge.cluster import read_epoch
+from edge.connection import Connection, Doorway
+from edge.deadlines import Deadlines
+from edge.errors import StartError
+from edge.feed.base import Feed
+from edge.feed.kafka import KafkaFeed
+from edge.frontdesk import FrontDesk
+from edge.gateway import Gateway
+from edge.hub import Hub
+from edge.past import Past
+from edge.protocol import codes
+from edge.protocol.session import Rules
+from edge.stats import Metrics, Stats
+from schemas.settings import Settings, SettingsError, raise_open_files_limit
+
+BACKLOG = 4_096
+CLOSES_PER_STEP_MIN = 50
+"""Connections closed in one step of a drain, at least."""
+DRAIN_STEP_SECONDS = 0.05
+CLOSED_SECONDS = 2.5
+"""For the last close frames to be answered."""
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Parts:
+    """What an edge is made of besides sockets. ``ready``: name → whether it is."""
+
+    feed: Feed
+    door: Door
+    epoch: str
+    past: Past | None = None
+    ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
+
+
+class Server:
+    """Listening sockets and connections, around `Parts`. ``desk`` answers before the parts are there."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.stats = Stats()
+        self._loop = asyncio.get_running_loop()
+        self._ready: dict[str, Callable[[], bool]] = {"started": lambda: False}
+        self.hub: Hub | None = None
+        self.registry = Registry(settings.edge.connections_per_user_max)
+        self.connections: set[Connection] = set()
+        self.desk = FrontDesk(settings, self.stats, Metrics(self.stats, self._gauges()), self._state)
+        self._deadlines = Deadlines(self._loop)
+        self._doorway = Doorway(
+            house=None,
+            stats=self.stats,
+            desk=self.desk,
+            deadlines=self._deadlines,
+            connections=self.connections,
+            frame_bytes_max=settings.edge.frame_bytes_max,
+            outbox_bytes_max=settings.edge.outbox_bytes_max,
+            handshake_seconds=settings.edge.handshake_seconds,
+            ping_seconds=settings.edge.ping_seconds,
+            loop=self._loop,
+        )
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        if self._listener is None:
+            raise RuntimeError("not listening")
+        return int(self._listener.sockets[0].getsockname()[1])
+
+    async def listen(self) -> None:
+        """Answer ``/healthz`` and the like; viewers are asked to wait. Raises StartError."""
+        edge, doorway = self.settings.edge, self._doorway
+        try:
+            self._listener = await self._loop.create_server(
+                lambda: Connection(doorway), edge.host, edge.port, backlog=BACKLOG
+            )
+        except OSError as error:
+            raise StartError(f"cannot listen on {edge.host}:{edge.port}: {error.strerror}") from error
+        log.info("listening", host=edge.host, port=edge.port)
+
+    async def open(self, parts: Parts) -> None:
+        """Let viewers in. The feed is started here."""
+        settings, edge = self.settings, self.settings.edge
+        self.hub = Hub(
+            edge, settings.kafka.partitions, parts.epoch, feed=parts.feed, past=parts.past, stats=self.stats
+        )
+        await parts.feed.start(self.hub)
+        self._doorway.house = House(
+            hub=self.hub,
+            door=parts.door,
+            rules=_rules(settings),
+            registry=self.registry,
+            stats=self.stats,
+            outbox_bytes_max=edge.outbox_bytes_max,
+            now=self._loop.time,
+            wall=time.time,
+            new_id=lambda: uuid.uuid4().hex,
+        )
+        self._ready = parts.ready
+        self.desk.accepting = True
+
+    async def drain(self) -> None:
+        """Take no one new; ask everybody to connect elsewhere, spread over ``drain_seconds``."""
+        self.desk.accepting = False
+        if self._listener is not None:
+            self._listener.close()
+        seconds = self.settings.edge.drain_seconds
+        steps = max(1, int(seconds / DRAIN_STEP_SECONDS))
+        size = max(CLOSES_PER_STEP_MIN, -(-len(self.connections) // steps))
+        waiting = list(self.connections)
+        for at in range(0, len(waiting), size):
+            if at:
+                await asyncio.sleep(DRAIN_STEP_SECONDS)
+            for connection in waiting[at : at + size]:
+                connection.shut(codes.SHUTDOWN)
+        deadline = self._loop.time() + CLOSED_SECONDS
+        while self.connections and self._loop.time() < deadline:  # noqa: ASYNC110 - they say nothing when they go
+            await asyncio.sleep(DRAIN_STEP_SECONDS)
+
+    def close(self) -> None:
+        """End at once."""
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self.connections):
+            connection.abort()
+        self._deadlines.stop()
+        if self.hub is not None:
+            self.hub.stop()
+
+    def _state(self) -> dict[str, bool]:
+        return {name: ready() for name, ready in self._ready.items()}
+
+    def _gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
+        def of_hub(read: Callable[[Hub], float]) -> Callable[[], float]:
+            return lambda: read(self.hub) if self.hub is not None else 0
+
+        return {
+            "connections": ("Open sockets", lambda: len(self.connections)),
+            "users": ("Different users connected", lambda: self.registry.users),
+            "streams": ("Streams held", of_hub(lambda hub: hub.streams)),
+            "partitions": ("Partitions read", of_hub(lambda hub: hub.partitions)),
+            "partitions_stale": ("Partitions that cannot be read now", of_hub(lambda hub: hub.stale)),
+        }
+
+
+def _rules(settings: Settings) -> Rules:
+    auth, edge = Authenticator(settings.auth), settings.edge
+    return Rules(
+        verify=auth.verify,
+        guest=auth.guest if settings.auth.guests else None,
+        ping_seconds=edge.ping_seconds,
+        subscriptions_max=edge.subscriptions_per_connection_max,
+        commands_per_second=edge.commands_per_second_max,
+        leeway_seconds=settings.auth.leeway_seconds,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[Parts]:
+    """Make what talks to Kafka and Redis; nothing here waits for them."""
+    timeout = settings.redis.timeout_ms / 1000
+    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    past = Past(redis, settings.edge.ring_events_max, stats, asyncio.get_running_loop().time)
+    gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")
+    feed = KafkaFeed(settings.kafka, settings.edge.ring_seconds, stats)
+    await gateway.start()
+    try:
+        ready = {"feed": lambda: feed.ready, "gateway": lambda: gateway.ready}
+        yield Parts(feed, gateway, epoch, past, ready)
+    finally:
+        await feed.stop()
+        await gateway.stop()
+        await past.stop()
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run an edge until ``stop``. Raises StartError, or whatever ended a task that must not end."""
+    server = Server(settings)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await server.listen()
+        epoch = asyncio.ensure_future(read_epoch(settings.kafka))
+        if not await _first(epoch, stopping):
+            return
+        async with _parts(settings, epoch.result(), server.stats) as parts:
+            await server.open(parts)
+            done, _ = await asyncio.wait([stopping, *parts.feed.tasks], return_when=asyncio.FIRST_COMPLETED)
+            if stopping not in done:
+                task = done.pop()
+                task.result()
+                raise StartError(f"the task {task.get_name()} ended")
+            log.info("draining", connections=len(server.connections))
+            await server.drain()
+    finally:
+        stopping.cancel()
+        server.close()
+
+
+async def _first(wanted: asyncio.Future[Any], other: asyncio.Future[Any]) -> bool:
+    """Wait for either; whether it was ``wanted``, which is cancelled otherwise."""
+    await asyncio.wait([wanted, other], return_when=asyncio.FIRST_COMPLETED)
+    if not wanted.done():
+        wanted.cancel()
+        await asyncio.wait([wanted])
+        return False
+    return True
+
+
+async def _run(settings: Settings) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop)
+
+
+def main(settings: Settings) -> None:
+    """Run an edge; returns after SIGTERM, and exits non-zero on a fault."""
+    raise_open_files_limit()
+    try:
+        check_secret(settings, settings.edge.host)
+        if settings.edge.feed != "kafka":
+            raise StartError(f"edge.feed: {settings.edge.feed} is not served by this version; use kafka")
+        uvloop.run(_run(settings))
+    except (StartError, SettingsError, InsecureSecretError) as error:
+        log.error("the edge cannot run", error=str(error))  # noqa: TRY400 - the operator's, no trace
+        sys.exit(1)
+    except Exception:
+        log.exception("the edge failed")
+        sys.exit(1)

@@ -1,0 +1,120 @@
+"""The rim to Kafka: one idempotent producer that is kept alive, warmed up, and replaced when broken.
+
+The idempotent producer repeats a record until Kafka answers, with no time limit: a broker that comes
+back gets it once. An error that it gives up with leaves a gap in its sequence numbers, with which it
+can write no more; then it is replaced by a new one.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from schemas.settings import Settings
+from schemas.topics import SUBMITTED, SUBMITTED_BYTES_MAX
+
+RETRY_SECONDS_FIRST = 0.2
+RETRY_SECONDS_MAX = 2.0
+STOP_SECONDS = 2.0
+REQUEST_TIMEOUT_MS_MIN = 2_000
+
+log = structlog.get_logger()
+
+
+class SubmitError(Exception):
+    """Kafka's fault: whether the record is in the log is not known."""
+
+
+class Submitter:
+    """Writes records to ``comments.submitted``. ``on_ready`` is called whenever that becomes possible."""
+
+    def __init__(self, settings: Settings, on_ready: Callable[[], None]) -> None:
+        self._settings = settings
+        self._on_ready = on_ready
+        self._producer: AIOKafkaProducer | None = None
+        self._broken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether a producer is connected and knows the topic."""
+        return self._producer is not None
+
+    async def start(self) -> None:
+        """Begin to connect, in the background and for as long as it takes."""
+        self._task = asyncio.create_task(self._keep(), name="submitter")
+
+    async def stop(self) -> None:
+        """Wait a little for what is on the way, and close."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def send(self, partition: int, value: bytes) -> None:
+        """Return when the record is durable (``acks=all``); raises SubmitError."""
+        producer = self._producer
+        if producer is None:
+            raise SubmitError("not connected")
+        try:
+            await (await producer.send(SUBMITTED.name, value, partition=partition))
+        except (KafkaError, OSError, AssertionError) as error:
+            if producer is self._producer and not getattr(error, "retriable", False):
+                self._broken.set()
+            raise SubmitError(type(error).__name__) from error
+
+    async def _keep(self) -> None:
+        wait = RETRY_SECONDS_FIRST
+        while True:
+            producer = self._new()
+            try:
+                await self._warm(producer)
+                self._broken.clear()
+                self._producer, wait = producer, RETRY_SECONDS_FIRST
+                log.info("producer ready", topic=SUBMITTED.name)
+                self._on_ready()
+                await self._broken.wait()
+                log.warning("producer broken; replaced by a new one")
+            except (KafkaError, OSError) as error:
+                log.warning("kafka away; connecting again", error=type(error).__name__, wait_seconds=wait)
+            finally:
+                self._producer = None
+                await _close(producer)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, RETRY_SECONDS_MAX)
+
+    async def _warm(self, producer: AIOKafkaProducer) -> None:
+        await producer.start()
+        found, wanted = len(await producer.partitions_for(SUBMITTED.name)), self._settings.kafka.partitions
+        if found != wanted:
+            raise KafkaError(f"{SUBMITTED.name} has {found} partitions, and kafka.partitions says {wanted}")
+
+    def _new(self) -> AIOKafkaProducer:
+        # Short: after a cut, a partition waits this long before the record is sent again.
+        timeout_ms = max(self._settings.limits.produce_timeout_ms, REQUEST_TIMEOUT_MS_MIN)
+        return AIOKafkaProducer(
+            bootstrap_servers=self._settings.kafka.bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=SUBMITTED_BYTES_MAX,
+            max_request_size=SUBMITTED_BYTES_MAX,
+            request_timeout_ms=timeout_ms,
+        )
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Stop within a limit: `stop` alone waits for ever while Kafka is away."""
+    stopping = asyncio.ensure_future(producer.stop())
+    done, _ = await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+    if not done:
+        # There is no public way to give up on idempotent records: end the sender, and fail its futures.
+        sender = producer._sender.sender_task  # noqa: SLF001
+        if sender is not None:
+            sender.cancel()
+        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001
+    with contextlib.suppress(KafkaError, OSError, asyncio.CancelledError):
+        await stopping

@@ -1,0 +1,35 @@
+/**
+ * Bundles the page and the element for the edge: src/ → edge/static/ (or the folder given as argument).
+ *
+ * `app.js`, `app.css` and `index.html` are the page; `live-comments.js` is the element alone, for other sites.
+ */
+import { copyFile, mkdir } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const output = resolve(process.argv[2] ?? join(here, "..", "edge", "static"));
+
+await mkdir(output, { recursive: true });
+await build({
+  absWorkingDir: here,
+  entryPoints: { app: "src/page.js", "live-comments": "src/live-comments.js" },
+  outdir: output,
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "linked",
+  logLevel: "warning",
+});
+await build({
+  absWorkingDir: here,
+  entryPoints: { app: "src/page.css" },
+  outdir: output,
+  bundle: true,
+  minify: true,
+  logLevel: "warning",
+});
+// Last: `livecomments.web` takes the age of index.html for the age of the build.
+await copyFile(join(here, "src", "index.html"), join(output, "index.html"));

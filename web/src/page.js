@@ -1,0 +1,159 @@
+/**
+ * The page at `/`: a stream's chat beside a stand-in for its video, and a button that loses the network.
+ *
+ * `?stream=` names the stream, `?user=` and `?name=` the viewer (else remembered in this browser).
+ * `window.__live` has the element's snapshot, for tests and the curious.
+ */
+import "./live-comments.js";
+import { Pace } from "./pace.js";
+
+const DEFAULT_STREAM = "demo";
+const NAME_TYPED_MS = 600;
+const byId = (id) => document.getElementById(id);
+
+const query = new URLSearchParams(location.search);
+const stream = query.get("stream") || DEFAULT_STREAM;
+const user = query.get("user") || remembered("livecomments.user", () => `web-${randomName()}`);
+const chat = byId("chat");
+const pace = new Pace();
+const opened = Date.now();
+
+/**
+ * A token from the edge, which gives one on a developer's machine only; "" elsewhere: a guest, who reads.
+ *
+ * @returns {Promise<string>}
+ */
+async function developmentToken(name) {
+  try {
+    const answer = await fetch(`dev/token?${new URLSearchParams({ stream, user, name })}`);
+    return answer.ok ? (await answer.json()).token : "";
+  } catch {
+    return "";
+  }
+}
+
+function remembered(key, make) {
+  const value = localStorage.getItem(key) ?? make();
+  localStorage.setItem(key, value);
+  return value;
+}
+
+function randomName() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+async function enter(name) {
+  chat.getToken = () => developmentToken(name);
+  chat.token = await developmentToken(name);
+  chat.stream = stream;
+}
+
+function setUpName() {
+  const field = byId("name");
+  field.value = query.get("name") || remembered("livecomments.name", () => `Viewer ${user.slice(-4)}`);
+  let timer = null;
+  field.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      localStorage.setItem("livecomments.name", field.value);
+      enter(field.value || user);
+    }, NAME_TYPED_MS);
+  });
+  return field.value || user;
+}
+
+function setUpTheme() {
+  const choose = (theme) => {
+    document.documentElement.dataset.theme = theme;
+    chat.theme = theme;
+  };
+  const system = matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+  choose(query.get("theme") || localStorage.getItem("livecomments.theme") || system);
+  byId("theme").addEventListener("click", () => {
+    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    localStorage.setItem("livecomments.theme", theme);
+    choose(theme);
+  });
+}
+
+function setUpNetwork() {
+  byId("toggle").addEventListener("click", () => {
+    if (chat.snapshot().state === "live") chat.goOffline();
+    else chat.goOnline();
+  });
+}
+
+/** Show the figures; called at most once a frame. */
+function show() {
+  const live = chat.snapshot();
+  window.__live = live;
+  pace.at(live.count, performance.now());
+  const text = {
+    state: live.state, seq: live.seq.toLocaleString(), epoch: live.epoch || "–",
+    count: live.count.toLocaleString(), gaps: live.gaps, duplicates: live.duplicates,
+    watching: live.viewers >= 0 ? live.viewers.toLocaleString() : "–",
+    toggle: live.state === "live" ? "Go offline" : "Come back",
+    outcome: outcome(live),
+  };
+  for (const [id, value] of Object.entries(text)) setText(byId(id), String(value));
+  byId("state").dataset.state = live.state;
+  byId("gaps").dataset.bad = live.gaps > 0;
+  byId("duplicates").dataset.bad = live.duplicates > 0;
+}
+
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function outcome({ state, reason, seq, lastCatchUp }) {
+  if (state === "refused") return `Disconnected: ${reason || "no reason given"}.`;
+  if (state === "offline") return `Offline at seq ${seq.toLocaleString()}. Others go on talking…`;
+  if (state === "connecting") return "Connecting…";
+  if (!lastCatchUp) return "Go offline for a while, then come back: what was missed arrives, in order.";
+  const { comments, from, to, gaps, missing } = lastCatchUp;
+  const holes = missing ? `, ${missing.toLocaleString()} not loaded` : "";
+  return `Caught up: ${comments.toLocaleString()} comments missed, from seq ${from.toLocaleString()} to `
+    + `${to.toLocaleString()}${holes}, ${gaps} gaps.`;
+}
+
+/** Once a second: the clock and the curve of comments a second. */
+function tick() {
+  const seconds = Math.floor((Date.now() - opened) / 1000);
+  setText(byId("clock"), `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
+  pace.at(chat.snapshot().count, performance.now());
+  setText(byId("rate"), String(pace.now));
+  byId("spark").innerHTML = bars(pace.seconds);
+}
+
+function bars(counts) {
+  const top = Math.max(4, ...counts);
+  return counts
+    .map((count, i) => {
+      const height = Math.max(0.6, (count / top) * 27);
+      return `<rect x="${i * 2}" y="${28 - height}" width="1.4" height="${height}" rx="0.5"/>`;
+    })
+    .join("");
+}
+
+function drawCrowd() {
+  const heads = [];
+  for (let row = 0; row < 3; row += 1) {
+    for (let i = 0; i < 30 - row * 4; i += 1) {
+      const x = (i + (row % 2) / 2) * (27 + row * 5) + ((i * 7919) % 9);
+      const y = 52 + row * 26 + ((i * 104729) % 13);
+      const r = 9 + row * 3;
+      heads.push(`<g class="row${row}"><circle cx="${x}" cy="${y}" r="${r}"/><rect x="${x - r * 1.5}" y="${y + r * 0.8}" width="${r * 3}" height="90" rx="${r}"/></g>`);
+    }
+  }
+  document.querySelector(".crowd").innerHTML = heads.join("");
+}
+
+byId("title").textContent = stream;
+document.title = `${stream} · livecomments`;
+drawCrowd();
+setUpTheme();
+setUpNetwork();
+chat.addEventListener("live-change", show);
+setInterval(tick, 1000);
+enter(setUpName());
+tick();
