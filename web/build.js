@@ -31,5 +31,5 @@ await build({
   minify: true,
   logLevel: "warning",
 });
-// Last: `livecomments.web` takes the age of index.html for the age of the build.
+// Last: a page that is there is whole.
 await copyFile(join(here, "src", "index.html"), join(output, "index.html"));

@@ -1,0 +1,58 @@
+"""What every test gets: a time limit. And for those that ask, a real stack."""
+
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.real import RealStack, real_stack
+
+LIMIT_SECONDS = 120
+INTEGRATION_LIMIT_SECONDS = 420
+AGAIN_SECONDS = 5
+"""A first alarm may be swallowed by what it interrupts; the next one comes after this."""
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
+    """Run one real stack for all: a test takes streams of its own, and leaves the processes alone."""
+    with real_stack(tmp_path_factory.mktemp("stack")) as running:
+        yield running
+
+
+@contextmanager
+def _limit(item: pytest.Item) -> Iterator[None]:
+    seconds = INTEGRATION_LIMIT_SECONDS if item.get_closest_marker("integration") else LIMIT_SECONDS
+
+    def late(*_: object) -> None:
+        pytest.fail(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Bound the fixtures."""
+    with _limit(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Bound the test."""
+    with _limit(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """Bound the clean-up."""
+    with _limit(item):
+        return (yield)

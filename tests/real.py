@@ -1,0 +1,107 @@
+"""A real stack for tests that use the system as its users do: started once a run, stopped at its end."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+UP_SECONDS = 240
+"""The first start on a machine fetches Kafka's jars."""
+VERB_SECONDS = 60
+PORTS = 8
+"""Edge, API, Kafka, Redis, Cassandra, and a few more edges."""
+FIRST_PORT, LAST_PORT = 13_000, 19_000
+
+
+@dataclass(frozen=True, slots=True)
+class RealStack:
+    """Where it is."""
+
+    port_base: int
+    data: Path
+
+    @property
+    def edge(self) -> str:
+        """Host and port of the edge."""
+        return f"127.0.0.1:{self.port_base}"
+
+    @property
+    def api(self) -> str:
+        """Host and port of the API."""
+        return f"127.0.0.1:{self.port_base + 1}"
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The options that name this stack."""
+        return ("--port-base", str(self.port_base), "--data", str(self.data))
+
+    def run(self, *arguments: str, seconds: float = VERB_SECONDS) -> "subprocess.CompletedProcess[str]":
+        """Run a verb against this stack to its end."""
+        return subprocess.run(
+            self.command(*arguments), env=environment(), cwd=self.data, capture_output=True, text=True,
+            timeout=seconds, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command line of a verb against this stack."""
+        return [sys.executable, "-m", "livecomments", *arguments, *self.where]
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+        """Start a verb that runs until it is ended; end it."""
+        with subprocess.Popen(
+            self.command(*arguments), env=environment(), cwd=self.data, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment without anybody's own settings."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LIVECOMMENTS_")}
+    return clean | {"PYTHONPATH": str(ROOT), "COLUMNS": "120", "NO_COLOR": "1"} | more
+
+
+@contextmanager
+def real_stack(data: Path, *options: str) -> Iterator[RealStack]:
+    """Start a stack in a directory, whose logs are shown when it does not come up."""
+    stack = RealStack(free_ports(), data)
+    data.mkdir(parents=True, exist_ok=True)
+    up = stack.run("up", "--detach", *options, seconds=UP_SECONDS)
+    try:
+        assert up.returncode == 0, up.stderr
+        status = json.loads(stack.run("status", "--json").stdout)
+        assert status["ready"], status
+        yield stack
+    finally:
+        down = stack.run("down")
+    assert down.returncode == 0, down.stderr
+
+
+def free_ports(count: int = PORTS) -> int:
+    """Return the first of ``count`` ports in a row that nobody listens at, seldom those of another run."""
+    steps = (LAST_PORT - FIRST_PORT) // count
+    for step in range(steps):
+        base = FIRST_PORT + (os.getpid() + step) % steps * count
+        if all(_is_free(port) for port in range(base, base + count)):
+            return base
+    raise AssertionError(f"no {count} free ports in a row between {FIRST_PORT} and {LAST_PORT}")
+
+
+def _is_free(port: int) -> bool:
+    with ExitStack() as opened:
+        probe = opened.enter_context(socket.socket())
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
