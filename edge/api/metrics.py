@@ -1,0 +1,37 @@
+"""What the API counts. Labels are route templates, methods and statuses: as many as the code has."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+BUCKETS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+
+
+class Metrics:
+    """Requests by route; one registry an app, so that apps do not meet in tests."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "livecomments_api_requests",
+            "Requests answered",
+            ["route", "method", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "livecomments_api_request_seconds",
+            "Time from a request's head to the end of its answer",
+            ["route"],
+            buckets=BUCKETS_SECONDS,
+            registry=self._registry,
+        )
+
+    def answered(self, route: str | None, method: str, status: int, seconds: float) -> None:
+        """Count one request. ``route``: its template; None: there is no such route."""
+        route = route or OTHER
+        self._requests.labels(route, method if method in METHODS else OTHER, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def page(self) -> bytes:
+        """Return the page's text."""
+        return generate_latest(self._registry)

@@ -1,0 +1,29 @@
+"""``/healthz``, ``/readyz``, ``/metrics``: for those who run the API."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from edge.api.parts import parts_of
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, bool]:
+    """Say that the process answers; nothing else is asked."""
+    return {"alive": True}
+
+
+@router.get("/readyz", responses={503: {"description": "Something that is needed does not answer."}})
+async def readyz(request: Request) -> JSONResponse:
+    """Ask the producer, Redis and the archive; 503 unless all of them answer."""
+    state = await parts_of(request).readiness.ask()
+    ready = all(state.values())
+    return JSONResponse({"ready": ready, **state}, status_code=200 if ready else 503)
+
+
+@router.get("/metrics", response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Return the counters as Prometheus reads them."""
+    return Response(parts_of(request).metrics.page(), media_type=CONTENT_TYPE_LATEST)

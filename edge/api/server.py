@@ -1,0 +1,124 @@
+"""The API's process: builds everything, serves until SIGTERM, lets requests on the way end.
+
+It listens at once, so that ``/healthz`` and ``/readyz`` answer while Kafka, Redis or the archive are
+waited for.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import AsyncIterator, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+from redis.asyncio import Redis
+
+from edge.api.app import build_app
+from edge.api.metrics import Metrics
+from edge.api.parts import Parts, Readiness
+from edge.auth import InsecureSecretError, check_secret
+from edge.errors import StartError
+from edge.gateway import Gateway
+from schemas.settings import Api, Settings, SettingsError, raise_open_files_limit
+
+BACKLOG = 1_024
+CONNECTIONS_MAX = 4_000
+"""Beyond it requests are answered 503."""
+KEEP_ALIVE_SECONDS = 15
+DRAIN_SECONDS = 5
+"""For requests that are on the way at SIGTERM."""
+
+log = structlog.get_logger()
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals are ours: uvicorn's handlers would end the process by the signal, not with 0."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Make what talks to Kafka and the stores; nothing here waits for them."""
+    timeout = settings.redis.timeout_ms / 1000
+    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}")
+
+    async def producer() -> bool:
+        return gateway.ready
+
+    async def ping() -> bool:
+        return bool(await redis.ping())
+
+    await gateway.start()
+    try:
+        yield Parts(Readiness({"producer": producer, "redis": ping}), Metrics())
+    finally:
+        await gateway.stop()
+        await redis.aclose()
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Serve until ``stop``. Raises StartError."""
+    listener = _listener(settings.api)
+    async with _parts(settings) as parts:
+        server = _Uvicorn(_config(build_app(parts)))
+        serving = asyncio.ensure_future(server.serve([listener]))
+        stopping = asyncio.ensure_future(stop.wait())
+        log.info("listening", host=settings.api.host, port=settings.api.port)
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        log.info("draining", requests=len(server.server_state.tasks))
+        parts.readiness.accepting = False
+        server.should_exit = True
+        await serving
+
+
+def _config(app: object) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        backlog=BACKLOG,
+        limit_concurrency=CONNECTIONS_MAX,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+
+
+def _listener(api: Api) -> socket.socket:
+    family = socket.AF_INET6 if ":" in api.host else socket.AF_INET
+    try:
+        return socket.create_server((api.host, api.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise StartError(f"cannot listen on {api.host}:{api.port}: {error.strerror}") from error
+
+
+async def _run(settings: Settings) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(settings, stop)
+
+
+def main(settings: Settings) -> None:
+    """Run the API; returns after SIGTERM, and exits non-zero on a fault."""
+    raise_open_files_limit()
+    try:
+        check_secret(settings, settings.api.host)
+        uvloop.run(_run(settings))
+    except (StartError, SettingsError, InsecureSecretError) as error:
+        log.error("the API cannot run", error=str(error))  # noqa: TRY400 - the operator's, no trace
+        sys.exit(1)
+    except Exception:
+        log.exception("the API failed")
+        sys.exit(1)
