@@ -13,9 +13,10 @@ from typing import Any
 from agents.core.words import Words, listed
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
-from agents.persist import ArchiveSink, FlatSink, Sink, WindowSink
+from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.sample import SampleStage
 from agents.sequence import SequenceStage
+from agents.sink import Sink
 from agents.stage import Stage
 from schemas.settings import Settings
 from schemas.topics import AUDIT, DLQ, FLAT, NOTICES

@@ -23,9 +23,10 @@ from agents.inbox import Inbox
 from agents.kafka import KafkaLog
 from agents.log import Record
 from agents.moderate import ModerateStage
-from agents.persist import ArchiveSink, FlatSink, Sink, SinkRunner, WindowSink
+from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.projection import Projection
 from agents.runner import PartitionRunner, Work
+from agents.sink import Sink, SinkRunner
 from agents.store import FaustTable
 from schemas.archive import open_archive
 from schemas.settings import Settings, raise_open_files_limit
@@ -202,7 +203,7 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     """Open what the stage stands on; return its shells and background work."""
     kafka_log = await stack.enter_async_context(KafkaLog(settings.kafka, settings.stage.recovery_seconds))
     if name == "persist":
-        return await _persist(settings, kafka_log), []
+        return await _persist(settings, kafka_log)
     epoch = await read_epoch(kafka_log, settings)
     stage = topology.build(name, settings, epoch)
     worker = f"{name}-{settings.stage.instance}-{uuid4().hex[:8]}"
@@ -234,10 +235,10 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     return [shell], helpers
 
 
-async def _persist(settings: Settings, kafka_log: KafkaLog) -> list[AgentShell]:
+async def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
     archive = open_archive(settings)
     await archive.open()
-    sinks: list[Sink] = [ArchiveSink(archive), WindowSink(_redis(settings)), FlatSink(kafka_log)]
+    sinks: list[Sink] = [ArchiveSink(archive), WindowSink(_redis(settings), kafka_log), FlatSink(kafka_log)]
 
     def shell_of(sink: Sink) -> AgentShell:
         def make(shell: AgentShell, partition: int) -> Runner:
@@ -245,13 +246,14 @@ async def _persist(settings: Settings, kafka_log: KafkaLog) -> list[AgentShell]:
             return SinkRunner(
                 sink,
                 partition,
+                kafka_log,
                 inbox_records_max=settings.stage.inbox_records_max,
                 merge_records_max=settings.stage.merge_records_max,
             )
 
         return AgentShell(f"persist-{sink.name}", sink.source, settings, make)
 
-    return [shell_of(sink) for sink in sinks]
+    return [shell_of(sink) for sink in sinks], [sink.run() for sink in sinks]
 
 
 def _redis(settings: Settings) -> Redis:

@@ -10,7 +10,10 @@
 | ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
 | ``edges`` | hash | edge name → JSON of its registration |
 | ``limits:{stream}:{user}`` | hash | the gateways' token bucket (``edge/facts.py``) |
-| ``livecomments:sentinel`` | string | written by persist; its absence shows a flush |
+| ``livecomments:sentinel:{window or rules}:{partition}`` | string | what is here of the partition is whole |
+
+A sentinel is written when its part was built (``agents/window.py``, ``agents/projection.py``); a flush takes
+it away, and the part is built anew. Where it is missing, a missing key says nothing.
 """
 
 from typing import NamedTuple
@@ -42,6 +45,16 @@ class Head(NamedTuple):
 def window(stream_id: str, epoch: str) -> str:
     """Key of the catch-up window."""
     return f"window:{stream_id}:{epoch}"
+
+
+def window_sentinel(partition: int) -> str:
+    """Key that says that a partition's windows and heads are whole; missing after a flush."""
+    return f"{SENTINEL}:window:{partition}"
+
+
+def rules_sentinel(partition: int) -> str:
+    """Key that says that a partition's bans and settings are whole; missing after a flush."""
+    return f"{SENTINEL}:rules:{partition}"
 
 
 def head(stream_id: str) -> str:

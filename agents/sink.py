@@ -1,0 +1,139 @@
+"""What persist's three agents share: take what waits, write it until it is written, acknowledge.
+
+A `Sink` knows how to write; `SinkRunner` runs one on one partition. A store that is away is waited for:
+the records stay unacknowledged, the inbox fills, and Kafka keeps the rest. The other two agents go on.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import structlog
+
+from agents.inbox import Inbox
+from agents.log import Log
+from agents.runner import Work
+from schemas.codec import UndecodableError, codec
+from schemas.continuity import Fence
+from schemas.topics import Topic
+
+RETRY_SECONDS_FIRST = 0.2
+RETRY_SECONDS_MAX = 5.0
+FENCE_RECORDS = 2_000
+"""Read back before the first record, to know the present writer; a replaced one's last records are fewer."""
+
+log = structlog.get_logger()
+
+
+class StoreAwayError(Exception):
+    """The store does not answer. The write is repeated until it does."""
+
+
+class Segment(NamedTuple):
+    """An admitted record: as it stands in the log, and decoded."""
+
+    raw: bytes
+    record: Any
+
+
+class Sink(ABC):
+    """One agent of persist: where it reads, and how it writes admitted records."""
+
+    name: ClassVar[str]
+    source: ClassVar[Topic]
+
+    @abstractmethod
+    async def write(self, partition: int, segments: Sequence[Segment]) -> None:
+        """Write; returns when they are stored. Idempotent. StoreAwayError: try again."""
+
+    async def run(self) -> None:
+        """Do what is to be done beside the writes, until cancelled."""
+        await asyncio.Event().wait()
+
+    def taken(self, partition: int) -> None:  # noqa: B027 - most sinks need not know
+        """Note that this worker writes a partition now."""
+
+    def left(self, partition: int) -> None:  # noqa: B027
+        """Note that it does no longer."""
+
+
+class SinkRunner:
+    """One sink on one partition. ``log``: where its source is."""
+
+    def __init__(
+        self, sink: Sink, partition: int, log_: Log, *, inbox_records_max: int, merge_records_max: int
+    ) -> None:
+        self.inbox: Inbox[Work] = Inbox(inbox_records_max)
+        self.ready = asyncio.Event()
+        self.processed = 0
+        self.away = False
+        self._sink = sink
+        self._partition = partition
+        self._log = log_
+        self._merge_records_max = merge_records_max
+        self._fence: Fence | None = None
+        self._codec = codec(sink.source.record)
+
+    async def run(self) -> None:
+        """Process until cancelled."""
+        self._sink.taken(self._partition)
+        self.ready.set()
+        try:
+            while True:
+                works = await self.inbox.take(self._merge_records_max)
+                fence = self._fence
+                if fence is None:
+                    fence = self._fence = await self._present_writer(works[0].record.offset)
+                segments = [found for work in works if (found := self._admitted(fence, work)) is not None]
+                if segments:
+                    await self._write(segments)
+                for work in works:
+                    await work.ack()
+                self.processed += len(works)
+        finally:
+            self._sink.left(self._partition)
+
+    async def checkpoint(self) -> None:
+        """Nothing is kept here."""
+
+    async def _present_writer(self, offset: int) -> Fence:
+        """Return the fence as of the first record: who began here would not know a replaced writer's."""
+        fence, topic = Fence(), self._sink.source.name
+        first = max(await self._log.start_offset(topic, self._partition), offset - FENCE_RECORDS)
+        async for record in self._log.read(topic, self._partition, first, offset):
+            try:
+                fence.admits(record.offset, self._codec.decode(record.value))
+            except UndecodableError:
+                continue
+        return fence
+
+    def _admitted(self, fence: Fence, work: Work) -> Segment | None:
+        raw = work.record.value
+        try:
+            record = self._codec.decode(raw)
+        except UndecodableError as error:
+            log.warning(
+                "record skipped", sink=self._sink.name, offset=work.record.offset, reason=error.reason
+            )
+            return None
+        if raw is None or not fence.admits(work.record.offset, record) or not record["stream_id"]:
+            return None
+        return Segment(raw, record)
+
+    async def _write(self, segments: Sequence[Segment]) -> None:
+        wait = RETRY_SECONDS_FIRST
+        while True:
+            try:
+                await self._sink.write(self._partition, segments)
+            except StoreAwayError as error:
+                if not self.away:
+                    log.warning("store away; waiting", sink=self._sink.name, error=str(error))
+                self.away = True
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_SECONDS_MAX)
+            else:
+                if self.away:
+                    log.info("store back", sink=self._sink.name)
+                self.away = False
+                return
