@@ -1,7 +1,7 @@
-"""All streams on this edge: who is shown what, which partitions are needed, and when windows leave.
+"""All streams on this edge: who is shown what, what the feed must read, and when windows leave.
 
-One timer for all windows, one sweep a second for all that ages. A partition is read while somebody watches
-one of its streams, and a little longer.
+One timer for all windows, one sweep a second for all that ages. A place of the feed (a partition, or a
+stream's channel) is read while somebody watches one of its streams, and a little longer.
 """
 
 import asyncio
@@ -9,34 +9,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from edge.audience import Subscriber
 from edge.errors import FeedAwayError
-from edge.feed.base import Feed
+from edge.feed.base import Feed, Place
 from edge.past import Past
 from edge.protocol.commands import Position
 from edge.ring import Ahead, Ring, TooOld, Unknown
 from edge.stats import Stats
 from edge.stream import Stream
 from edge.window import Windows
-from schemas.routing import partition_of
 from schemas.settings import Edge
 
 SWEEP_SECONDS = 1.0
 LINGER_SECONDS = 30.0
-"""A partition that nobody needs is read this long, in case somebody comes back."""
+"""A place that nobody needs is read this long, in case somebody comes back."""
 REACH_SECONDS = 4.0
-"""For a partition's end to be reached; an SDK gives up a subscribe after 5."""
+"""For a place's end to be reached; an SDK gives up a subscribe after 5."""
 AHEAD_SECONDS = 2.0
 """For the end to be reached anew, when a viewer claims to have seen more than this edge."""
 
-log = structlog.get_logger()
-
 
 @dataclass(slots=True)
-class _Place:
-    """A partition that is read. ``users``: subscriptions, and those on their way in."""
+class _Reading:
+    """A place that is read. ``users``: subscriptions, and those on their way in."""
 
     streams: set[str] = field(default_factory=set)
     users: int = 0
@@ -47,17 +42,14 @@ class _Place:
 class Hub:
     """See the module. It is the feed's `Sink`. ``epoch``: the cluster's."""
 
-    def __init__(
-        self, edge: Edge, partitions: int, epoch: str, *, feed: Feed, past: Past | None, stats: Stats
-    ) -> None:
+    def __init__(self, edge: Edge, epoch: str, *, feed: Feed, past: Past | None, stats: Stats) -> None:
         self._edge = edge
-        self._partitions = partitions
         self._epoch = epoch
         self._feed = feed
         self._past = past
         self._stats = stats
         self._streams: dict[str, Stream] = {}
-        self._places: dict[int, _Place] = {}
+        self._readings: dict[Place, _Reading] = {}
         self._windows: Windows[str] = Windows(edge.window_ms / 1000)
         self._reads: dict[str, asyncio.Task[None]] = {}
         self._loop = asyncio.get_running_loop()
@@ -66,12 +58,12 @@ class Hub:
 
     # What the feed tells.
 
-    def segment(self, partition: int, record: Mapping[str, Any]) -> None:
+    def segment(self, place: Place, record: Mapping[str, Any]) -> None:
         """Take a segment; send it now or with its window."""
-        place = self._places.get(partition)
-        if place is None:
+        reading = self._readings.get(place)
+        if reading is None:
             return
-        stream = self._stream(record["stream_id"], place)
+        stream = self._stream(record["stream_id"], reading)
         now = self._loop.time()
         if not stream.take(record, now):
             return
@@ -84,26 +76,24 @@ class Hub:
         else:
             self._arm()
 
-    def lost(self, partition: int) -> None:
-        """Begin a partition anew; its viewers subscribe again, and are told what they missed."""
-        place = self._places.get(partition)
-        if place is None:
+    def lost(self, place: Place) -> None:
+        """Begin a place anew; its viewers subscribe again, and are told what they missed."""
+        reading = self._readings.get(place)
+        if reading is None:
             return
-        log.warning("partition begun anew", partition=partition)
-        for stream_id in list(place.streams):
+        for stream_id in list(reading.streams):
             stream = self._streams[stream_id]
             stream.deliver()
             stream.expel()
-            self._forget(stream, place)
+            self._forget(stream, reading)
 
-    def behind(self, partition: int, *, stale: bool) -> None:
-        """Tell a partition's viewers whether what they see is up to date."""
-        place = self._places.get(partition)
-        if place is None or place.stale == stale:
+    def behind(self, place: Place, *, stale: bool) -> None:
+        """Tell a place's viewers whether what they see is up to date."""
+        reading = self._readings.get(place)
+        if reading is None or reading.stale == stale:
             return
-        place.stale = stale
-        log.warning("feed stale" if stale else "feed up to date again", partition=partition)
-        for stream_id in place.streams:
+        reading.stale = stale
+        for stream_id in reading.streams:
             self._streams[stream_id].announce(stale=stale)
 
     # What connections ask for.
@@ -113,34 +103,34 @@ class Hub:
 
         On return, until the next await, `Stream.admit` may be called. Raises FeedAwayError.
         """
-        partition = partition_of(stream_id, self._partitions)
-        place = self._places.setdefault(partition, _Place())
-        place.users += 1
+        place = self._feed.place_of(stream_id)
+        reading = self._readings.setdefault(place, _Reading())
+        reading.users += 1
         try:
-            self._feed.want(partition)
-            if not await self._feed.reach(partition, float("-inf"), REACH_SECONDS):
-                raise FeedAwayError("the stream's partition cannot be read now")
-            stream = self._stream(stream_id, place)
+            self._feed.want(place)
+            if not await self._feed.reach(place, float("-inf"), REACH_SECONDS):
+                raise FeedAwayError("the stream cannot be read now")
+            stream = self._stream(stream_id, reading)
             stream.pins += 1
             try:
-                await self._prepare(stream, partition, since)
+                await self._prepare(stream, place, since)
             finally:
                 stream.pins -= 1
             if self._streams.get(stream_id) is not stream:
-                raise FeedAwayError("the stream's partition was begun anew")
+                raise FeedAwayError("the stream was begun anew")
             held = since is None or (since.offset == stream.sent and since.epoch == stream.position.epoch)
-            if place.stale and not held:
+            if reading.stale and not held:
                 raise FeedAwayError("the feed is behind; what was missed cannot be shown now")
         except BaseException:
-            self._leave_place(place)
+            self._give_back(reading)
             raise
         return stream
 
     def close(self, stream_id: str) -> None:
         """Give back what `open` returned, when the subscription ended or did not come about."""
-        place = self._places.get(partition_of(stream_id, self._partitions))
-        if place is not None:
-            self._leave_place(place)
+        reading = self._readings.get(self._feed.place_of(stream_id))
+        if reading is not None:
+            self._give_back(reading)
 
     def leave(self, stream: Stream, subscriber: Subscriber) -> None:
         """End a subscription."""
@@ -167,18 +157,18 @@ class Hub:
         return len(self._streams)
 
     @property
-    def partitions(self) -> int:
-        """How many partitions are read."""
-        return len(self._places)
+    def places(self) -> int:
+        """How many places of the feed are read."""
+        return len(self._readings)
 
     @property
     def stale(self) -> int:
         """How many of them cannot be read now."""
-        return sum(place.stale for place in self._places.values())
+        return sum(reading.stale for reading in self._readings.values())
 
     # The past of a stream.
 
-    async def _prepare(self, stream: Stream, partition: int, since: Position | None) -> None:
+    async def _prepare(self, stream: Stream, place: Place, since: Position | None) -> None:
         """Find what a subscriber at ``since`` needs, as far as it is to be found."""
         if not stream.seeded:
             await self._joined(stream, lambda: self._seed(stream))
@@ -186,7 +176,7 @@ class Hub:
             return
         verdict = stream.ring.judge(since.epoch, since.offset)
         if isinstance(verdict, Ahead | Unknown):
-            await self._feed.reach(partition, self._loop.time(), AHEAD_SECONDS)
+            await self._feed.reach(place, self._loop.time(), AHEAD_SECONDS)
             verdict = stream.ring.judge(since.epoch, since.offset)
             if isinstance(verdict, Unknown):
                 await self._joined(stream, lambda: self._seed(stream))
@@ -227,7 +217,7 @@ class Hub:
 
     # What goes by itself.
 
-    def _stream(self, stream_id: str, place: _Place) -> Stream:
+    def _stream(self, stream_id: str, reading: _Reading) -> Stream:
         stream = self._streams.get(stream_id)
         if stream is None:
             edge = self._edge
@@ -235,19 +225,19 @@ class Hub:
                 events_max=edge.ring_events_max, events_min=edge.first_events, seconds=edge.ring_seconds
             )
             stream = Stream(stream_id, self._epoch, ring, edge.first_events, self._stats)
-            stream.stale, stream.quiet_since = place.stale, self._loop.time()
+            stream.stale, stream.quiet_since = reading.stale, self._loop.time()
             self._streams[stream_id] = stream
-            place.streams.add(stream_id)
+            reading.streams.add(stream_id)
         return stream
 
-    def _forget(self, stream: Stream, place: _Place) -> None:
+    def _forget(self, stream: Stream, reading: _Reading) -> None:
         del self._streams[stream.id]
-        place.streams.discard(stream.id)
+        reading.streams.discard(stream.id)
         self._windows.forget(stream.id)
 
-    def _leave_place(self, place: _Place) -> None:
-        place.users -= 1
-        place.idle_since = self._loop.time()
+    def _give_back(self, reading: _Reading) -> None:
+        reading.users -= 1
+        reading.idle_since = self._loop.time()
 
     def _arm(self) -> None:
         due = self._windows.next_at
@@ -264,19 +254,19 @@ class Hub:
 
     def _sweep(self) -> None:
         now = self._loop.time()
-        for partition, place in list(self._places.items()):
-            if not place.users and now - place.idle_since > LINGER_SECONDS:
-                self._feed.release(partition)
-                for stream_id in list(place.streams):
-                    self._forget(self._streams[stream_id], place)
-                del self._places[partition]
+        for place, reading in list(self._readings.items()):
+            if not reading.users and now - reading.idle_since > LINGER_SECONDS:
+                self._feed.release(place)
+                for stream_id in list(reading.streams):
+                    self._forget(self._streams[stream_id], reading)
+                del self._readings[place]
                 continue
-            for stream_id in list(place.streams):
-                self._age(self._streams[stream_id], place, now)
+            for stream_id in list(reading.streams):
+                self._age(self._streams[stream_id], reading, now)
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
-    def _age(self, stream: Stream, place: _Place, now: float) -> None:
+    def _age(self, stream: Stream, reading: _Reading, now: float) -> None:
         if stream.audience.count or stream.pins:
             stream.ring.trim(now)
         elif now - stream.quiet_since > self._edge.ring_seconds:
-            self._forget(stream, place)
+            self._forget(stream, reading)

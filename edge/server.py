@@ -104,9 +104,7 @@ class Server:
     async def open(self, parts: Parts) -> None:
         """Let viewers in. The feed is started here."""
         settings, edge = self.settings, self.settings.edge
-        self.hub = Hub(
-            edge, settings.kafka.partitions, parts.epoch, feed=parts.feed, past=parts.past, stats=self.stats
-        )
+        self.hub = Hub(edge, parts.epoch, feed=parts.feed, past=parts.past, stats=self.stats)
         await parts.feed.start(self.hub)
         self._doorway.house = House(
             hub=self.hub,
@@ -161,8 +159,8 @@ class Server:
             "connections": ("Open sockets", lambda: len(self.connections)),
             "users": ("Different users connected", lambda: self.registry.users),
             "streams": ("Streams held", of_hub(lambda hub: hub.streams)),
-            "partitions": ("Partitions read", of_hub(lambda hub: hub.partitions)),
-            "partitions_stale": ("Partitions that cannot be read now", of_hub(lambda hub: hub.stale)),
+            "places": ("Partitions (or channels) read", of_hub(lambda hub: hub.places)),
+            "places_stale": ("Those of them that cannot be read now", of_hub(lambda hub: hub.stale)),
         }
 
 

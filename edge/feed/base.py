@@ -1,38 +1,48 @@
-"""The interface between a source of segments and the hub that shows them."""
+"""The interface between a source of segments and the hub that shows them.
+
+A feed is read by *places*: what it reads as a whole. On Kafka that is a partition, with all the streams that
+live there; on Redis a stream's own channel.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+Place = int | str
+"""A partition's number, or a stream's id."""
+
 
 class Sink(Protocol):
     """What a feed tells. All calls are from the event loop, and none of them waits."""
 
-    def segment(self, partition: int, record: Mapping[str, Any]) -> None:
-        """Take the next segment (`schemas.records.Fanout`) of a partition, in the order of the log."""
+    def segment(self, place: Place, record: Mapping[str, Any]) -> None:
+        """Take the next segment (`schemas.records.Fanout`) of a place, in the order of the log."""
 
-    def lost(self, partition: int) -> None:
-        """Forget a partition: what comes next does not follow from what was told."""
+    def lost(self, place: Place) -> None:
+        """Forget a place: what comes next does not follow from what was told."""
 
-    def behind(self, partition: int, *, stale: bool) -> None:
-        """Note that what a partition holds can (not) be read any more."""
+    def behind(self, place: Place, *, stale: bool) -> None:
+        """Note that what a place holds can (not) be read any more."""
 
 
 class Feed(Protocol):
-    """Reads the partitions that are wanted. ``time``: seconds of the event loop's clock."""
+    """Reads the places that are wanted. ``time``: seconds of the event loop's clock."""
 
     @property
     def ready(self) -> bool:
         """Whether it is connected."""
 
-    def want(self, partition: int) -> None:
-        """Begin to read a partition; again is no harm."""
+    def place_of(self, stream_id: str) -> Place:
+        """Return where a stream is to be read."""
 
-    def release(self, partition: int) -> None:
-        """Stop reading a partition."""
+    def want(self, place: Place) -> None:
+        """Begin to read a place; again is no harm."""
 
-    async def reach(self, partition: int, since: float, within: float) -> bool:
-        """Wait until everything that was in the partition at ``since`` was told; False: not in time.
+    def release(self, place: Place) -> None:
+        """Stop reading a place."""
+
+    async def reach(self, place: Place, since: float, within: float) -> bool:
+        """Wait until everything that was in the place at ``since`` was told; False: not in time.
 
         ``since`` -inf: until its end was reached once. ``within``: seconds.
         """

@@ -16,10 +16,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from edge.feed.base import Sink
+from edge.feed.base import Place, Sink
 from edge.feed.cursor import Cursor
 from edge.stats import Stats
 from schemas.codec import UndecodableError, codec
+from schemas.routing import partition_of
 from schemas.settings import Kafka
 from schemas.topics import FANOUT, RECORD_BYTES_MAX
 
@@ -50,9 +51,9 @@ class KafkaFeed:
         self._stats = stats
         self._wall = wall
         self._codec = codec(FANOUT.record)
-        self._cursors: dict[int, Cursor] = {}
-        self._assigned: frozenset[int] = frozenset()
-        self._waiters: dict[int, list[tuple[float, asyncio.Future[None]]]] = {}
+        self._cursors: dict[Place, Cursor] = {}
+        self._assigned: frozenset[Place] = frozenset()
+        self._waiters: dict[Place, list[tuple[float, asyncio.Future[None]]]] = {}
         self._probe_now = asyncio.Event()
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -85,24 +86,28 @@ class KafkaFeed:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def want(self, partition: int) -> None:
+    def place_of(self, stream_id: str) -> Place:
+        """Return the stream's partition."""
+        return partition_of(stream_id, self._kafka.partitions)
+
+    def want(self, place: Place) -> None:
         """Begin to read a partition."""
-        if partition not in self._cursors:
-            self._cursors[partition] = Cursor(self._loop.time())
+        if place not in self._cursors:
+            self._cursors[place] = Cursor(self._loop.time())
             self._wanted.set()
 
-    def release(self, partition: int) -> None:
+    def release(self, place: Place) -> None:
         """Stop reading a partition."""
-        self._cursors.pop(partition, None)
+        self._cursors.pop(place, None)
         self._wanted.set()
 
-    async def reach(self, partition: int, since: float, within: float) -> bool:
+    async def reach(self, place: Place, since: float, within: float) -> bool:
         """Wait until what was in the log at ``since`` was told."""
-        cursor = self._cursors.get(partition)
+        cursor = self._cursors.get(place)
         if cursor is not None and cursor.fresh_at > since:
             return True
         waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.setdefault(partition, []).append((since, waiter))
+        self._waiters.setdefault(place, []).append((since, waiter))
         self._probe_now.set()
         try:
             async with asyncio.timeout(within):
@@ -236,7 +241,7 @@ class KafkaFeed:
                 await self._ask_ends(consumer, cursors)
             await asyncio.sleep(PROBE_GAP_SECONDS)
 
-    async def _ask_ends(self, consumer: AIOKafkaConsumer, cursors: dict[int, Cursor]) -> None:
+    async def _ask_ends(self, consumer: AIOKafkaConsumer, cursors: dict[Place, Cursor]) -> None:
         asked_at = self._loop.time()
         try:
             async with _asking():
@@ -253,9 +258,10 @@ class KafkaFeed:
         now = self._loop.time()
         for partition, cursor in self._cursors.items():
             if cursor.judge(now):
+                log.warning("feed stale" if cursor.stale else "feed up to date again", partition=partition)
                 self._sink.behind(partition, stale=cursor.stale)
 
-    def _wake(self, partition: int, cursor: Cursor) -> None:
+    def _wake(self, partition: Place, cursor: Cursor) -> None:
         waiters = self._waiters.get(partition)
         if not waiters or cursor.fresh_at == -math.inf:
             return

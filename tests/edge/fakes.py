@@ -101,14 +101,17 @@ class MemoryFeed:
 
     async def stop(self) -> None: ...
 
-    def want(self, partition: int) -> None:
+    def place_of(self, stream_id: str) -> int:
+        return partition_of(stream_id, self._partitions)
+
+    def want(self, partition: Any) -> None:
         self.told.setdefault(partition, 0)
         self._tell(partition)
 
-    def release(self, partition: int) -> None:
+    def release(self, partition: Any) -> None:
         del self.told[partition]
 
-    async def reach(self, partition: int, since: float, within: float) -> bool:
+    async def reach(self, partition: Any, since: float, within: float) -> bool:
         await asyncio.sleep(0)
         if not self.away and since > float("-inf"):
             self.held = False
