@@ -21,11 +21,15 @@ class Overlay:
     def add(self, event: Mapping[str, Any]) -> bool:
         """Take one event (`schemas.records.Event`); return whether it hides anything."""
         target = (event.get("command") or {}).get("target")
-        match event["type"]:
-            case "delete" if target:
+        return target is not None and self.hide(event["type"], target, event["seq"])
+
+    def hide(self, kind: str, target: str, seq: int) -> bool:
+        """Take what one event says: its type, whom or what it is aimed at, its place in the order."""
+        match kind:
+            case "delete":
                 self.deleted.add(target)
-            case "clear" if target:
-                self.cleared[target] = max(event["seq"], self.cleared.get(target, 0))
+            case "clear":
+                self.cleared[target] = max(seq, self.cleared.get(target, 0))
             case _:
                 return False
         return True

@@ -1,8 +1,11 @@
 """What an archive is, whichever store is behind it.
 
-Rows are upserts by (stream, epoch, seq), so that writing twice is writing once. Stored content is not
-rewritten by moderation: deletes and clears are rows of their own, and every read applies them
-(`schemas.overlay`).
+Rows are upserts by (stream, epoch, seq), so that writing twice is writing once, in any order. Stored content
+is not rewritten by moderation: deletes and clears are rows of their own, and every read applies those that
+concern what it found, whenever they came (`schemas.overlay`). Only `Archive.erase_user` rewrites.
+
+The schema is made and changed by `Archive.migrate` (``livecomments migrate``, which ``livecomments up``
+runs). `Archive.open` makes it in one case alone, a new embedded archive: there is nobody else to do it.
 """
 
 from abc import ABC, abstractmethod
@@ -13,6 +16,8 @@ from schemas.records import Event, Sequenced
 
 PAGE_EVENTS_MAX = 500
 """Of one read."""
+SCAN_ROUNDS_MAX = 8
+"""Chunks of rows that one read looks through for events to show; then the page ends early."""
 
 
 class ArchiveError(Exception):
@@ -31,8 +36,10 @@ class Stored(NamedTuple):
 
 
 class Page(NamedTuple):
-    """``events``: ascending by seq, with what is deleted or cleared left out. ``next_seq``: where the next
-    page begins (its ``from_seq``); None: nothing more is stored up to ``to_seq``.
+    """``events``: ascending by seq, with what is deleted, cleared or erased left out; there may be none.
+
+    The page covers [``from_seq``, ``next_seq``), shown or hidden: ``next_seq`` is where the next page begins.
+    None: nothing more of what was asked for is stored up to ``to_seq``.
     """
 
     epoch: str
@@ -45,10 +52,24 @@ class Archive(ABC):
 
     @abstractmethod
     async def open(self) -> None:
-        """Connect and check the schema; waits for the store as long as it takes.
+        """Connect and check the schema; waits for the store, and for its schema, as long as it takes.
+
+        Until it returns, every other method raises ArchiveUnavailable.
 
         Raises:
-            ArchiveError: the schema is not the one this version writes.
+            ArchiveError: the schema is unfinished, older or newer than the one this version writes, or the
+                store is not an archive.
+
+        """
+
+    @abstractmethod
+    async def migrate(self) -> Sequence[str]:
+        """Bring the schema to this version's; return what was done. One at a time, and repeatable.
+
+        Needs no `open`.
+
+        Raises:
+            ArchiveError: the schema is of a later version, or of another origin.
 
         """
 
@@ -73,8 +94,19 @@ class Archive(ABC):
     ) -> Page | None:
         """Return events with ``from_seq`` ≤ seq ≤ ``to_seq``; ``epoch`` None: the newest one.
 
-        None: the archive knows no such stream (or epoch). ``limit``: 1 to `PAGE_EVENTS_MAX` events.
-        Events that are shown to their author alone (mask 0) are left out.
+        None: the archive knows no such stream (or epoch). Events that are shown to their author alone
+        (mask 0) are left out.
+
+        Raises:
+            ValueError: ``limit`` is not 1 to `PAGE_EVENTS_MAX`.
+
+        """
+
+    @abstractmethod
+    async def raw(self, stream_id: str, epoch: str, from_seq: int, to_seq: int) -> Sequence[Event]:
+        """Return what is stored of ``from_seq`` ≤ seq ≤ ``to_seq``, hidden and shadowed events included.
+
+        For reconciliation with the log; never for readers. Bounded by the caller.
         """
 
     @abstractmethod
@@ -87,7 +119,11 @@ class Archive(ABC):
 
     @abstractmethod
     async def seq_at(self, stream_id: str, at_ms: int, epoch: str | None = None) -> int | None:
-        """Return the first seq whose ``at`` is ``at_ms`` or later; None: there is none."""
+        """Return the first seq whose ``at`` is ``at_ms`` or later; None: there is none, or no such stream.
+
+        Log-append times do not go back within a stream; where a broker's clock did, the answer is a seq at
+        which the stream passes ``at_ms``, perhaps not the first.
+        """
 
     @abstractmethod
     async def missing(self, stream_id: str, epoch: str, upto: int) -> Sequence[tuple[int, int]]:
@@ -95,4 +131,8 @@ class Archive(ABC):
 
     @abstractmethod
     async def erase_user(self, user_id: str) -> int:
-        """Blank a user's texts and names, for good, in all streams; returns how many rows. Numbers stay."""
+        """Blank a user's texts, names, stickers and reasons, for good, in all streams; returns how many rows.
+
+        Numbers and user ids stay, and no replay of the log brings the content back. What is written for the
+        first time later is not covered: erase again when the archive has caught up.
+        """
