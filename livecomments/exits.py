@@ -24,6 +24,8 @@ class Exit(IntEnum):
     NOT_RUNNING = 10
     UNHEALTHY = 11
     REFUSED = 12
+    UNKNOWN = 13
+    BAD_FILE = 14
     INTERRUPTED = 130
 
     @property
@@ -46,6 +48,8 @@ _MEANINGS = {
     Exit.NOT_RUNNING: "the stack, or the part of it that is needed, does not run",
     Exit.UNHEALTHY: "doctor found something wrong",
     Exit.REFUSED: "the system refused the request",
+    Exit.UNKNOWN: "it is not known whether the request was carried out; repeat it with the same id",
+    Exit.BAD_FILE: "a file that cannot be read, or is not what it should be",
     Exit.INTERRUPTED: "stopped by Ctrl-C",
 }
 
