@@ -90,6 +90,25 @@ class Edge(_Section):
     echo_path: str | None = None
     """A path that echoes frames, for protocol conformance runs only."""
     drain_seconds: Annotated[int, Field(ge=0, le=3_600)] = 5
+    address: str | None = None
+    """The WebSocket URL that viewers are told to connect to; None: that of ``host`` and ``port``."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share ``port``, each of one core."""
+    process: Annotated[int, Field(ge=0)] | None = None
+    """Which of them this one is; ``livecomments edge`` sets it for its children, nobody else does."""
+    board: Path | None = None
+    """Where they tell each other that they are ready; set with ``process``."""
+    admin_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Health and metrics of this process alone; the n-th of several has n more. 0: none."""
+
+
+class Placement(_Section):
+    """Which edges a stream's viewers are sent to."""
+
+    viewers_per_edge: Annotated[int, Field(ge=1)] = 25_000
+    """Of one stream; beyond it the stream gets another edge."""
+    cell_edges: Annotated[int, Field(ge=0, le=1_000)] = 8
+    """Edges that share a partition's small streams, with the feed from Kafka. 0: all edges do."""
 
 
 class Api(_Section):
@@ -162,6 +181,7 @@ class Settings(_Section):
     cassandra: Cassandra = Cassandra()
     archive: Archive = Archive()
     edge: Edge = Edge()
+    placement: Placement = Placement()
     api: Api = Api()
     auth: Auth = Auth()
     limits: Limits = Limits()

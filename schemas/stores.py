@@ -8,7 +8,7 @@
 | ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind", "reason"}`` |
 | ``stream:{stream}`` | hash | ``creator title state slow_mode_seconds``; JSON ``moderators settings`` |
 | ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
-| ``edges`` | hash | edge name → JSON of its registration |
+| ``edges`` | hash | edge name → ``"<valid until, ms> <JSON>"``: address, load, capacity, draining |
 | ``limits:{stream}:{user}`` | hash | the gateways' token bucket (``edge/facts.py``) |
 | ``livecomments:sentinel:{window or rules}:{partition}`` | string | what is here of the partition is whole |
 
