@@ -1,4 +1,4 @@
-"""One Faust app an agent: membership, assignment, offsets, table recovery. Nothing is decided here.
+"""One Faust app an agent: membership, assignment, offsets. Nothing is decided here.
 
 What Faust is used for and what it is kept from is in ``topology.md``; the short of it: raw bytes in,
 no `take`, no exception out of an agent, acknowledgements in order and only when output is durable.
@@ -14,7 +14,6 @@ os.environ.setdefault("APP_ENV_PREFIX", "LIVECOMMENTS_FAUST_")  # or it reads ba
 
 import faust
 
-from agents.store import SCHEME
 from schemas.settings import Settings
 from schemas.topics import Topic
 
@@ -78,24 +77,3 @@ def consume(app: Any, topic: Topic, name: str, take: Callable[[Any], Awaitable[N
             await take(event)
 
     app.agent(source, name=name)(agent)
-
-
-def checkpoint_table(app: Any, name: str, topic: Topic) -> Any:
-    """Declare the app's table; it is written by `agents.runner`, and recovered by Faust."""
-    changelog = app.topic(
-        topic.name,
-        key_type=bytes,
-        value_type=bytes,
-        key_serializer="raw",
-        value_serializer="raw",
-        partitions=app.conf.topic_partitions,
-        compacting=True,
-    )
-    return app.Table(
-        name,
-        store=f"{SCHEME}://memory",  # a URL without a host is false, and Faust would take its own
-        key_type=bytes,
-        value_type=bytes,
-        partitions=app.conf.topic_partitions,
-        changelog_topic=changelog,
-    )

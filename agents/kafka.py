@@ -16,6 +16,8 @@ from schemas.topics import RECORD_BYTES_MAX
 BATCH_BYTES_MAX = RECORD_BYTES_MAX
 """Of one Kafka batch. The default of 16 KiB would make many round trips of one step."""
 POLL_MS = 500
+READS_AT_ONCE = 8
+"""Each has a consumer of its own; the rest wait."""
 
 
 class KafkaLog:
@@ -37,6 +39,7 @@ class KafkaLog:
             request_timeout_ms=kafka.request_timeout_ms,
         )
         self._offsets = self._consumer()
+        self._reading = asyncio.Semaphore(READS_AT_ONCE)
 
     async def __aenter__(self) -> Self:
         await self._producer.start()
@@ -76,7 +79,11 @@ class KafkaLog:
         """
         if start >= end:
             return
-        at = TopicPartition(topic, partition)
+        async with self._reading:
+            async for record in self._read(TopicPartition(topic, partition), start, end):
+                yield record
+
+    async def _read(self, at: TopicPartition, start: int, end: int) -> AsyncIterator[Record]:
         consumer = self._consumer()
         await consumer.start()
         try:
@@ -93,7 +100,7 @@ class KafkaLog:
                 position = await consumer.position(at)
                 if asyncio.get_running_loop().time() > deadline:
                     raise RecoveryError(
-                        f"{topic}-{partition}: nothing came for {self._recovery_seconds} s at offset "
+                        f"{at.topic}-{at.partition}: nothing came for {self._recovery_seconds} s at offset "
                         f"{position}, before {end}"
                     )
         finally:

@@ -42,16 +42,3 @@ class Log(Protocol):
 
     async def offset_at(self, topic: str, partition: int, timestamp: int) -> int:
         """Return the first offset with that timestamp or a later one; the end where there is none."""
-
-
-class Table(Protocol):
-    """A checkpoint: a compacted changelog, folded by maximum."""
-
-    async def load(self, partition: int) -> Sequence[tuple[bytes, bytes]]:
-        """Return the partition's entries as of the changelog's end; RecoveryError when it is not complete."""
-
-    def put(self, partition: int, key: bytes, value: bytes) -> None:
-        """Apply an entry whose changelog record is durable."""
-
-    def stale(self, partition: int) -> Sequence[str]:
-        """Return streams that a lower entry was written behind; they must be written again."""

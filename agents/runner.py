@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
+from agents.checkpoint import load
 from agents.errors import FencedError, LostHistoryError, RecoveryError
 from agents.inbox import Inbox
-from agents.log import Log, Record, Span, Table
+from agents.log import Log, Record, Span
 from agents.stage import PartitionState, Side, Stage
 from schemas.codec import UndecodableError
 from schemas.continuity import Fence
@@ -60,7 +61,6 @@ class PartitionRunner(Generic[S]):
         stage: what to run.
         partition: where.
         log: Kafka, or memory.
-        table: the stage's checkpoint; None when it has none.
         worker: this process's boot id, for the claim.
         on_effects: told of changed streams when their commands are durable.
         inbox_records_max: bound of the inbox.
@@ -74,7 +74,6 @@ class PartitionRunner(Generic[S]):
         partition: int,
         *,
         log: Log,
-        table: Table | None,
         worker: str,
         on_effects: Effects[S] | None = None,
         inbox_records_max: int = 256,
@@ -86,7 +85,6 @@ class PartitionRunner(Generic[S]):
         self.ready = asyncio.Event()
         self.processed = 0
         self._log = log
-        self._table = table
         self._worker = worker
         self._on_effects = on_effects
         self._merge_records_max = merge_records_max
@@ -112,16 +110,14 @@ class PartitionRunner(Generic[S]):
 
     async def checkpoint(self) -> None:
         """Write the streams that changed, then the watermark; one call at a time."""
-        table, topic = self._table, self.stage.table
-        if table is None or topic is None or not self.ready.is_set():
+        topic = self.stage.table
+        if topic is None or not self.ready.is_set():
             return
         async with self._deciding:
             await self._steps.join()
             entries = self.stage.checkpoint(self._state, self._next - 1)
         while batch := list(islice(entries, CHECKPOINT_ENTRIES_PER_APPEND)):
             span = await (await self._log.append(topic.name, self.partition, batch))
-            for key, value in batch:
-                table.put(self.partition, key, value)
             if not span.contiguous or self._changelog_next not in {None, span.first}:
                 # A paused predecessor wrote between: whatever it set back is written again.
                 self._state.dirty.update(self.stage.streams(self._state))
@@ -131,9 +127,11 @@ class PartitionRunner(Generic[S]):
         stage, partition = self.stage, self.partition
         claimed = await self._log.append(stage.sink.name, partition, [(None, stage.claim(self._worker))])
         token = (await claimed).first
-        if self._table is not None:
-            for key, value in await self._table.load(partition):
+        if stage.table is not None:
+            checkpoint = await load(self._log, stage.table, partition)
+            for key, value in checkpoint.entries.items():
                 stage.restore(self._state, key, value)
+            self._state.dirty.update(checkpoint.stale)
         await self._replay(token)
         end = await self._log.end_offset(SUBMITTED.name, partition)
         if self._state.covered.offset >= end:
@@ -143,8 +141,6 @@ class PartitionRunner(Generic[S]):
             )
         self._state.token = token
         self._next = token + 1
-        if self._table is not None:
-            self._state.dirty.update(self._table.stale(partition))
         if self._on_effects is not None:
             self._on_effects(partition, self._state, None)
 

@@ -17,14 +17,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any, Self
 
-from agents.core.positions import rank
 from agents.log import Entry, Record, Span
 from agents.runner import PartitionRunner, Work
 from agents.stage import Stage
 from schemas.codec import codec
 from schemas.records import Item, Submitted
 from schemas.routing import partition_of
-from schemas.topics import BY_NAME, SUBMITTED, Topic
+from schemas.topics import BY_NAME, SUBMITTED
 
 START_MS = 1_800_000_000_000
 
@@ -84,33 +83,6 @@ class MemoryLog:
         """Return the first offset at or after ``timestamp``."""
         log = self.records[topic, partition]
         return next((record.offset for record in log if record.timestamp >= timestamp), len(log))
-
-
-class MemoryTable:
-    """Folds a changelog in memory, as the Faust store does."""
-
-    def __init__(self, log: MemoryLog, topic: Topic) -> None:
-        self._log = log
-        self._topic = topic
-
-    async def load(self, partition: int) -> Sequence[tuple[bytes, bytes]]:
-        """Read the changelog whole."""
-        entries: dict[bytes, bytes] = {}
-        for record in self._log.records[self._topic.name, partition]:
-            key, value = record.key or b"", record.value or b""
-            if key not in entries or rank(self._topic.record, value) >= rank(
-                self._topic.record, entries[key]
-            ):
-                entries[key] = value
-        return list(entries.items())
-
-    def put(self, partition: int, key: bytes, value: bytes) -> None:
-        """Do nothing: the changelog has it already."""
-
-    def stale(self, partition: int) -> Sequence[str]:
-        """Nothing is compacted here."""
-        del partition
-        return ()
 
 
 class TopologyDriver:
@@ -231,7 +203,6 @@ class TopologyDriver:
             stage,
             partition,
             log=self.log,
-            table=MemoryTable(self.log, stage.table) if stage.table else None,
             worker=f"{stage.name}-{self._boots}",
             inbox_records_max=1_000_000,
             merge_records_max=self.merge_records_max,

@@ -1,6 +1,6 @@
 """A worker process: Faust apps around runners, a health page, and the rule that any error ends it.
 
-Per agent: when Faust has assigned partitions and recovered its table, a runner is started on each;
+Per agent: when Faust has assigned partitions, a runner is started on each, which recovers by itself;
 when it revokes them, the runners end. A record of an older assignment is passed over: its partition
 has, or will have, a runner that reads it again.
 """
@@ -27,7 +27,6 @@ from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.projection import Projection
 from agents.runner import PartitionRunner, Work
 from agents.sink import Sink, SinkRunner
-from agents.store import FaustTable
 from schemas.archive import open_archive
 from schemas.settings import Settings, raise_open_files_limit
 from schemas.topics import Topic
@@ -72,21 +71,21 @@ class AgentShell:
         self.app.on_partitions_assigned.connect(self._assign, weak=False)
 
     @property
-    def recovered(self) -> bool:
-        """Whether Faust has recovered the tables of the current assignment."""
+    def settled(self) -> bool:
+        """Whether no rebalance is under way."""
         return bool(self.app.tables.actives_ready) and not self.app.rebalancing
 
     @property
     def ready(self) -> bool:
         """Whether every assigned partition is being processed."""
-        if self._assigned is None or not self.recovered or set(self.runners) != self._assigned:
+        if self._assigned is None or not self.settled or set(self.runners) != self._assigned:
             return False
         return all(runner.ready.is_set() for runner in self.runners.values())
 
     async def supervise(self) -> None:
-        """Start runners when their partitions are recovered; raise what any of them raises."""
+        """Start runners on assigned partitions; raise what any of them raises."""
         while True:
-            if self._assigned is not None and self.recovered:
+            if self._assigned is not None and self.settled:
                 for partition in self._assigned - set(self.runners):
                     self._start(partition)
             for task in self._tasks.values():
@@ -213,7 +212,6 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
         projection = Projection(_redis(settings))
         helpers.append(projection.run())
         on_effects = projection.changed
-    tables: dict[str, FaustTable] = {}
 
     def make(shell: AgentShell, partition: int) -> Runner:
         del shell
@@ -221,18 +219,13 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
             stage,
             partition,
             log=kafka_log,
-            table=tables.get(name),
             worker=worker,
             on_effects=on_effects,
             inbox_records_max=settings.stage.inbox_records_max,
             merge_records_max=settings.stage.merge_records_max,
         )
 
-    shell = AgentShell(name, stage.source, settings, make)
-    if stage.table is not None:
-        table = faustapp.checkpoint_table(shell.app, stage.table.name.removesuffix("-changelog"), stage.table)
-        tables[name] = FaustTable(shell.app, table, stage.table, kafka_log, settings.kafka.partitions)
-    return [shell], helpers
+    return [AgentShell(name, stage.source, settings, make)], helpers
 
 
 async def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
