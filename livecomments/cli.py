@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "doctor": "livecomments.stack.commands:doctor",
     "topics": "livecomments.topics:app",
     "topology": "livecomments.graph:topology",
+    "verify": "livecomments.verify.commands:verify",
     "stage": "livecomments.processes:stage",
     "edge": "livecomments.processes:edge",
     "api": "livecomments.processes:api",

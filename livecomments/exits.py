@@ -26,6 +26,8 @@ class Exit(IntEnum):
     REFUSED = 12
     UNKNOWN = 13
     BAD_FILE = 14
+    ANOMALIES = 15
+    TOO_LITTLE = 16
     INTERRUPTED = 130
 
     @property
@@ -50,6 +52,8 @@ _MEANINGS = {
     Exit.REFUSED: "the system refused the request",
     Exit.UNKNOWN: "it is not known whether the request was carried out; repeat it with the same id",
     Exit.BAD_FILE: "a file that cannot be read, or is not what it should be",
+    Exit.ANOMALIES: "a promise was not kept: the report says which, with examples",
+    Exit.TOO_LITTLE: "nothing was found, in a run that did too little for that to mean anything",
     Exit.INTERRUPTED: "stopped by Ctrl-C",
 }
 

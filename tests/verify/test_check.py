@@ -1,0 +1,140 @@
+"""The checker: correct histories are clean, and one planted fault of each kind is caught."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from livecomments.verify import facts as f
+from livecomments.verify.check import check
+from livecomments.verify.facts import Minimum
+from livecomments.verify.report import Kind, Report
+from tests.verify.histories import World, history
+from tests.verify.plants import PLANTS, Plant, again, lost_acknowledged, numbered
+
+
+def found(report: Report) -> set[Kind]:
+    return {kind for kind, count in report.anomalies.items() if count}
+
+
+# No false alarms.
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 150), st.booleans())
+def test_a_correct_history_is_clean(seed: int, steps: int, sampled: bool) -> None:
+    """Retries, unknown answers that landed or not, holes, skips, merges and repeats are no anomalies."""
+    report = check(history(seed, steps, sampled=sampled))
+    assert report.examples == {}
+    assert report.ok
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_raised_epoch_is_no_anomaly(seed: int) -> None:
+    """When history was declared lost, streams start over under a new epoch, and viewers are told."""
+    world = World(random.Random(seed))
+    for _ in range(100):
+        world.step()
+    world.raise_epoch()
+    for _ in range(100):
+        world.step()
+    report = check(world.finish())
+    assert report.examples == {}
+    assert len({fact.epoch for fact in world.log if isinstance(fact, f.Segment)}) == 2
+
+
+def test_facts_survive_their_file() -> None:
+    """What is written is what is read."""
+    facts = history(3)
+    assert [f.from_line(f.to_line(fact)) for fact in facts] == facts
+
+
+def test_a_line_that_is_no_fact_is_refused() -> None:
+    """A wrong line names itself."""
+    for line in ("{", "[]", '{"fact":"nothing"}', '{"fact":"stall"}'):
+        with pytest.raises(f.FactError):
+            f.from_line(line)
+
+
+# Planted faults.
+
+SEED = 11
+
+
+@pytest.mark.parametrize(("kind", "plant"), PLANTS, ids=[plant.__name__ for _, plant in PLANTS])
+def test_a_planted_fault_is_caught(kind: Kind, plant: Plant) -> None:
+    """One thing spoiled in a correct history is found, under its name, with an example."""
+    facts = history(SEED)
+    assert check(facts).ok
+    report = check(plant(facts))
+    assert kind in found(report), report.examples
+    assert report.examples[kind]
+    assert not report.ok
+
+
+def test_every_kind_has_a_planted_fault() -> None:
+    """No kind of anomaly is only claimed to be found."""
+    assert {kind for kind, _ in PLANTS} == set(Kind)
+
+
+# What counts.
+
+
+def test_a_run_with_too_little_of_anything_fails() -> None:
+    """Zero anomalies in too few operations, deliveries or faults is no result."""
+    facts = history(SEED)
+    for minimum in (
+        Minimum(publishes=10**6),
+        Minimum(deliveries=10**6),
+        Minimum(faults=10**6),
+        Minimum(kinds=("kill cassandra",)),
+    ):
+        report = check(facts, minimum)
+        assert report.clean
+        assert not report.ok
+        assert len(report.problems) == 1
+
+
+def test_a_history_that_was_never_quiet_fails() -> None:
+    """What is missing may still come: such a history shows nothing."""
+    facts = history(SEED)
+    assert not check(facts[:-1]).ok
+    assert not check([*facts, f.Quiet(1.0, ("v1 is behind",))]).ok
+
+
+def test_a_time_out_is_unknown_and_never_failed() -> None:
+    """A comment without an answer may have landed, or not: neither is an anomaly."""
+    op = f.Publish(500.0, 9_999, "invoke", "s", "id-open", "u0", "00")
+    facts = history(SEED)
+    assert check([*facts, op]).ok
+    assert check([*facts, op, replace(op, stage="unknown")]).ok
+
+
+def test_an_id_may_come_again_after_the_duplicate_window() -> None:
+    """Submitted again more than the window later, the same id is another comment."""
+    facts = history(SEED)
+    stream, row = numbered(facts)[5]
+    item = f.Submission(0, "comment", stream, row.id, row.user, row.text)
+    landed = max(x.at for x in facts if isinstance(x, f.Submitted))
+    late = f.Submitted(0, 10**6, landed + 10 * 120_000, (item,))
+    report = check([*facts, late, *again(facts, stream, row)])
+    assert Kind.DUPLICATE not in found(report)
+
+
+def test_the_bound_follows_the_counts() -> None:
+    """None in n supports fewer than 3 in n, and nothing when there was an anomaly."""
+    report = check(history(SEED))
+    assert f"{3 / report.counts['deliveries']:.1e}" in report.bound
+    assert check(lost_acknowledged(history(SEED))).bound.startswith("none")
+
+
+def test_reports_add_up() -> None:
+    """Several seeds make one report."""
+    one, two = check(history(1)), check(history(2))
+    both = one.merged(two)
+    assert both.counts["deliveries"] == one.counts["deliveries"] + two.counts["deliveries"]
+    assert both.ok
+    assert "lost" in "\n".join(both.lines())
+    assert both.to_json()["ok"] is True
