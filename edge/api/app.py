@@ -1,14 +1,76 @@
 """One builder: parts in, app out."""
 
-from fastapi import FastAPI
+from typing import Any, Final
 
-from edge.api import operations
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+
+from edge.api import comments, moderation, operations, problems, registry, streams
+from edge.api.guard import Guard
+from edge.api.models import ProblemView
 from edge.api.parts import Parts
+
+LOOPBACK_ORIGIN: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
+PREFLIGHT_SECONDS: Final = 600
+_PROBLEM: Final = {"description": "A problem (RFC 9457)", "model": ProblemView}
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {422: _PROBLEM, "default": _PROBLEM}
+_DESCRIPTION: Final = "Comments behind live video. Errors are problems as RFC 9457 has them."
+
+
+class _App(FastAPI):
+    """Documents problems under the media type that they have."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document of ``/openapi.json``."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            for path in document["paths"].values():
+                for operation in path.values():
+                    for status, answer in operation["responses"].items():
+                        if status in {"422", "default"} and "application/json" in answer.get("content", {}):
+                            answer["content"] = {problems.MEDIA_TYPE: answer["content"]["application/json"]}
+            self.openapi_schema = document
+        return self.openapi_schema
 
 
 def build_app(parts: Parts) -> FastAPI:
     """Make the app. Nothing is connected or started here."""
-    app = FastAPI(title="livecomments", version="1", docs_url=None, redoc_url=None)
+    app = _App(title="livecomments", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.parts = parts
+    for module in (streams, comments, moderation):
+        app.include_router(module.router, responses=_PROBLEMS)
+    app.include_router(registry.router)
     app.include_router(operations.router)
+    problems.install(app, _methods)
+    app.add_exception_handler(registry.RegistryError, _registry_error)
+    app.add_middleware(Guard, metrics=parts.metrics, request_bytes_max=parts.settings.api.request_bytes_max)
+    # The outermost, so that problems can be read by pages too.
+    origins = parts.settings.edge.origins
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_origin_regex=None if origins else LOOPBACK_ORIGIN,
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+        expose_headers=["Retry-After", "Location"],
+        max_age=PREFLIGHT_SECONDS,
+    )
     return app
+
+
+def _methods(path: str) -> set[str]:
+    """Return the methods that some route has for a path."""
+    found: set[str] = set()
+    for module in (streams, comments, moderation, registry, operations):
+        for route in module.router.routes:
+            if isinstance(route, APIRoute) and route.path_regex.match(path):
+                found |= route.methods or set()
+    return found
+
+
+async def _registry_error(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, registry.RegistryError):
+        raise error
+    return error.response()

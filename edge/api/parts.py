@@ -3,14 +3,49 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Annotated, Any, Protocol
 
-from fastapi import Request
+from fastapi import Depends, Request
 
+from edge.api.directory import Directory
+from edge.api.history import History
 from edge.api.metrics import Metrics
+from edge.api.placement import Finder
+from edge.auth import Authenticator, Viewer
+from edge.gateway import Accepted
+from schemas.settings import Settings
 
 READY_SECONDS = 1.0
 """Below the two seconds that whoever asks waits."""
+
+
+class Door(Protocol):
+    """`edge.gateway.Gateway`, as far as the API uses it."""
+
+    async def comment(
+        self,
+        viewer: Viewer,
+        stream_id: str,
+        *,
+        id: str | None,  # noqa: A002
+        text: str,
+        sticker: str | None = None,
+    ) -> Accepted:
+        """Return when a comment is durable; raises Refusal, Forbidden."""
+
+    async def command(
+        self,
+        viewer: Viewer,
+        stream_id: str,
+        type: str,  # noqa: A002
+        *,
+        id: str | None = None,  # noqa: A002
+        target: str | None = None,
+        seconds: int | None = None,
+        reason: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Accepted:
+        """Return when a command is durable; raises Refusal, Forbidden."""
 
 
 class Readiness:
@@ -39,10 +74,21 @@ class Readiness:
 class Parts:
     """See the module."""
 
+    settings: Settings
+    door: Door
+    directory: Directory
+    history: History
+    finder: Finder
+    auth: Authenticator
     readiness: Readiness
     metrics: Metrics
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """Return what the app of this request is made of."""
-    return cast("Parts", request.app.state.parts)
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Made = Annotated[Parts, Depends(parts_of)]
+"""A route's argument: the parts."""

@@ -11,6 +11,7 @@ import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import structlog
 import uvicorn
@@ -18,11 +19,18 @@ import uvloop
 from redis.asyncio import Redis
 
 from edge.api.app import build_app
+from edge.api.directory import Directory
+from edge.api.history import History
 from edge.api.metrics import Metrics
 from edge.api.parts import Parts, Readiness
-from edge.auth import InsecureSecretError, check_secret
+from edge.api.shelf import Shelf
+from edge.auth import Authenticator, InsecureSecretError, check_secret
 from edge.errors import StartError
 from edge.gateway import Gateway
+from edge.past import Past
+from edge.registry import Finder, Roster
+from edge.stats import Stats
+from schemas.archive import ArchiveError, open_archive
 from schemas.settings import Api, Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 1_024
@@ -31,6 +39,8 @@ CONNECTIONS_MAX = 4_000
 KEEP_ALIVE_SECONDS = 15
 DRAIN_SECONDS = 5
 """For requests that are on the way at SIGTERM."""
+FRESH_EVENTS_MAX = 5_000
+"""Events that one read takes from the window because the archive does not have them yet."""
 
 log = structlog.get_logger()
 
@@ -44,40 +54,52 @@ class _Uvicorn(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _parts(settings: Settings) -> AsyncIterator[Parts]:
+async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
     """Make what talks to Kafka and the stores; nothing here waits for them."""
     timeout = settings.redis.timeout_ms / 1000
+    now = asyncio.get_running_loop().time
     redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
     gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}")
+    directory = Directory(redis, settings.kafka.partitions)
 
     async def producer() -> bool:
         return gateway.ready
 
-    async def ping() -> bool:
-        return bool(await redis.ping())
-
     await gateway.start()
     try:
-        yield Parts(Readiness({"producer": producer, "redis": ping}), Metrics())
+        yield Parts(
+            settings=settings,
+            door=gateway,
+            directory=directory,
+            history=History(shelf.archive, directory, Past(redis, FRESH_EVENTS_MAX, Stats(), now)),
+            finder=Finder(settings, Roster(redis, now)),
+            auth=Authenticator(settings.auth),
+            readiness=Readiness({"producer": producer, "redis": directory.ready, "archive": shelf.ready}),
+            metrics=Metrics(),
+        )
     finally:
         await gateway.stop()
         await redis.aclose()
+        await shelf.close()
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until ``stop``. Raises StartError."""
+    """Serve until ``stop``. Raises StartError, ArchiveError."""
     listener = _listener(settings.api)
-    async with _parts(settings) as parts:
+    shelf = Shelf(open_archive(settings))
+    async with _parts(settings, shelf) as parts:
         server = _Uvicorn(_config(build_app(parts)))
-        serving = asyncio.ensure_future(server.serve([listener]))
-        stopping = asyncio.ensure_future(stop.wait())
+        serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve([listener]))
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
         log.info("listening", host=settings.api.host, port=settings.api.port)
-        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([serving, stopping, shelf.failed], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         log.info("draining", requests=len(server.server_state.tasks))
         parts.readiness.accepting = False
         server.should_exit = True
         await serving
+        if shelf.failed.done():
+            shelf.failed.result()
 
 
 def _config(app: object) -> uvicorn.Config:
@@ -116,7 +138,7 @@ def main(settings: Settings) -> None:
     try:
         check_secret(settings, settings.api.host)
         uvloop.run(_run(settings))
-    except (StartError, SettingsError, InsecureSecretError) as error:
+    except (StartError, SettingsError, InsecureSecretError, ArchiveError) as error:
         log.error("the API cannot run", error=str(error))  # noqa: TRY400 - the operator's, no trace
         sys.exit(1)
     except Exception:

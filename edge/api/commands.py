@@ -1,0 +1,44 @@
+"""A command about one stream, from a request to the log: who gives it, and under which id."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import Depends
+
+from edge.api import models
+from edge.api.access import KeyId, Known, StreamId, one_id
+from edge.api.parts import Door, Made
+from edge.api.problems import retry_with
+from edge.auth import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Commander:
+    """Gives commands on behalf of a request. ``id``: of its first command; a retry has it again."""
+
+    door: Door
+    viewer: Viewer
+    stream_id: str
+    id: str
+
+    async def give(self, type_: str, **arguments: Any) -> models.Accepted:
+        """Return when the command is durable.
+
+        Raises Problem; where its outcome is not known, with the id to retry with.
+        """
+        with retry_with(self.id):
+            accepted = await self.door.command(self.viewer, self.stream_id, type_, id=self.id, **arguments)
+        return models.Accepted(id=accepted.id)
+
+    def under(self, id_: str) -> "Commander":
+        """Return one that gives its command under another id."""
+        return replace(self, id=id_)
+
+
+async def commander(stream_id: StreamId, viewer: Known, key: KeyId, parts: Made) -> Commander:
+    """Return what a route gives its command with."""
+    return Commander(parts.door, viewer, stream_id, one_id(None, key))
+
+
+Commands = Annotated[Commander, Depends(commander)]
+"""A route's argument."""

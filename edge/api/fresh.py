@@ -1,0 +1,96 @@
+"""What the archive does not have yet, taken from the window; and the deletes in it. Pure.
+
+A reader of the archive must know every delete and clear up to the end of the log. Those that the archive
+has it applies itself; the rest stand in the window's segments behind the archive's end. Where the two do
+not join up, nothing may be shown: a delete may stand in between.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.archive import Stored
+from schemas.continuity import Step, follow
+from schemas.overlay import Overlay
+from schemas.stores import Head
+
+Event = Mapping[str, Any]
+
+
+class BehindError(Exception):
+    """The archive is further behind than the window reaches. Retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """One stream's events in (``after``, ``upto``], contiguous but for what sampling left out."""
+
+    after: int
+    upto: int
+    steps: Sequence[Step]
+    overlay: Overlay
+
+    def comments(self, first: int, last: int) -> Iterator[Event]:
+        """Yield the comments with ``first`` ≤ seq ≤ ``last`` that readers may see."""
+        for event in self._events(first, last):
+            if event["type"] == "comment" and event["mask"] != 0 and not self.overlay.hides(event):
+                yield event
+
+    def omitted(self, first: int, last: int) -> int:
+        """Count the numbers from ``first`` to ``last`` whose events sampling left out of the window."""
+        first, last = max(first, self.after + 1), min(last, self.upto)
+        return max(0, last - first + 1) - sum(1 for _ in self._events(first, last))
+
+    def seq_at(self, at_ms: int) -> int | None:
+        """Return the first seq whose ``at`` is ``at_ms`` or later; None: there is none."""
+        found = (event["seq"] for event in self._events(0, self.upto) if event["at"] >= at_ms)
+        return next(found, None)
+
+    def _events(self, first: int, last: int) -> Iterator[Event]:
+        for step in self.steps:
+            if step.to_seq >= first and step.from_seq < last:
+                yield from (event for event in step.events if first <= event["seq"] <= last)
+
+
+def nothing(after: int) -> Fresh:
+    """Return what there is when the archive has everything."""
+    return Fresh(after, after, (), Overlay())
+
+
+def join(after: int, upto: int, segments: Iterable[Mapping[str, Any]]) -> Fresh:
+    """Put a window's segments behind the archive's end ``after``; they must reach ``upto`` at least.
+
+    Raises:
+        BehindError: a range between the archive's end and ``upto`` is missing.
+
+    """
+    steps: list[Step] = []
+    overlay, seq = Overlay(), after
+    for segment in segments:
+        step = follow(segment["epoch"], seq, segment)
+        if step is None:
+            continue
+        if step.gap is not None:
+            raise BehindError(f"({step.gap[0]}, {step.gap[1]}] is neither in the archive nor in the window")
+        overlay.add_all(step.events)
+        steps.append(step)
+        seq = step.to_seq
+    if seq < upto:
+        raise BehindError(f"({seq}, {upto}] is neither in the archive nor in the window")
+    return Fresh(after, seq, steps, overlay)
+
+
+def newest(head: Head | None, stored: Stored | None) -> str | None:
+    """Return the newest epoch that window or archive knows; None: neither knows the stream.
+
+    Of one incarnation the higher counter is newer. Another incarnation in the window is the one that the
+    cluster has now; the archive outlives clusters.
+    """
+    if head is None or stored is None:
+        known = head or stored
+        return known.epoch if known is not None else None
+    made, _, count = head.epoch.rpartition("-")
+    stored_made, _, stored_count = stored.epoch.rpartition("-")
+    if made == stored_made and int(stored_count) > int(count):
+        return stored.epoch
+    return head.epoch

@@ -1,0 +1,173 @@
+"""A stream's comments by range: from the archive, and what it does not have yet from the window.
+
+Deletes and clears of both are applied to both. Where the window does not reach the archive's end, or Redis
+does not say, the read is refused: what is shown might have been deleted (design, invariant 4).
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from edge.api import fresh
+from edge.api.directory import Directory
+from edge.api.fresh import BehindError, Event, Fresh
+from edge.api.models import SEQ_MAX
+from edge.api.problems import Away
+from edge.past import Segments
+from schemas.archive import Archive, ArchiveUnavailable, Stored
+
+READ_SECONDS = 5.0
+"""For one read of all stores."""
+JOIN_SECONDS = 0.1
+"""Requests for one page that come within this share one read; more, and a delete could be missed."""
+V = TypeVar("V")
+
+
+class Window(Protocol):
+    """`edge.past.Past`, as far as it is used here."""
+
+    async def between(self, stream_id: str, epoch: str, after: int, upto: int) -> Segments | None:
+        """Return the segments that cover (``after``, ``upto``]; None: away, or too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What is asked for. ``epoch`` None: the newest; ``at``: ms since 1970, instead of ``from_seq``."""
+
+    from_seq: int = 1
+    to_seq: int = SEQ_MAX
+    limit: int = 100
+    epoch: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comments:
+    """A page: the comments of [``from_seq``, ``to_seq``] that may be seen, ascending.
+
+    ``next_seq``: where the next page begins; None: there is nothing more yet. ``omitted``: numbers of the
+    range that sampling left out of the window, and that the archive does not have yet. ``epoch`` None:
+    nothing has happened on the stream.
+    """
+
+    epoch: str | None
+    from_seq: int
+    to_seq: int
+    events: Sequence[Event]
+    next_seq: int | None
+    omitted: int
+
+
+class History:
+    """Reads the stores. ``archive`` returns the archive, or raises ArchiveUnavailable while it is opened.
+
+    Raises, in every method: Away, ArchiveUnavailable.
+    """
+
+    def __init__(self, archive: Callable[[], Archive], directory: Directory, window: Window) -> None:
+        self._archive = archive
+        self._directory = directory
+        self._window = window
+        self._joined: Joined[Comments | None] = Joined(JOIN_SECONDS)
+
+    async def read(self, stream_id: str, wanted: Range) -> Comments | None:
+        """Return a page; None: neither archive nor window knows the stream (or epoch)."""
+        return await self._joined.get((stream_id, wanted), lambda: self._bounded(stream_id, wanted))
+
+    async def _bounded(self, stream_id: str, wanted: Range) -> Comments | None:
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await self._read(stream_id, wanted)
+        except TimeoutError:
+            raise ArchiveUnavailable(f"no answer within {READ_SECONDS:.0f} s") from None
+        except BehindError as error:
+            raise Away(f"the archive is behind: {error}; nothing is shown until it is not") from None
+
+    async def _read(self, stream_id: str, wanted: Range) -> Comments | None:
+        archive = self._archive()
+        head, end = await asyncio.gather(self._directory.head(stream_id), archive.end(stream_id))
+        newest = fresh.newest(head, end)
+        epoch = wanted.epoch or newest
+        if epoch is None:
+            return None
+        if end is not None and end.epoch == epoch != newest:
+            raise BehindError(f"the end of epoch {epoch} is not known to be in it")
+        stored = await self._stored(archive, stream_id, epoch, end)
+        upto = head.seq if head is not None and head.epoch == epoch else None
+        beyond = await self._fresh(stream_id, epoch, stored or 0, upto)
+        if stored is None and beyond.upto == 0 and upto is None:
+            return None
+        return await _page(archive, stream_id, epoch, wanted, beyond)
+
+    async def _stored(self, archive: Archive, stream_id: str, epoch: str, end: Stored | None) -> int | None:
+        """Return the epoch's highest seq in the archive; None: it has none of it."""
+        if end is not None and end.epoch == epoch:
+            return end.seq
+        known = {each.epoch: each.seq for each in await archive.epochs(stream_id)} if end else {}
+        return known.get(epoch)
+
+    async def _fresh(self, stream_id: str, epoch: str, stored: int, upto: int | None) -> Fresh:
+        if upto is not None and upto <= stored:
+            return fresh.nothing(stored)
+        segments = await self._window.between(stream_id, epoch, stored, upto or SEQ_MAX)
+        if segments is None:
+            raise Away("the archive is behind, and the window cannot be read now")
+        return fresh.join(stored, upto or stored, segments)
+
+
+async def _page(archive: Archive, stream_id: str, epoch: str, wanted: Range, beyond: Fresh) -> Comments:
+    stored, last = beyond.after, min(wanted.to_seq, beyond.upto)
+    first = wanted.from_seq
+    if wanted.at is not None:
+        at = await archive.seq_at(stream_id, wanted.at, epoch) if stored else None
+        at = at if at is not None else beyond.seq_at(wanted.at)
+        first = at if at is not None else beyond.upto + 1
+    events: list[Event] = []
+    next_seq: int | None = None
+    if first <= min(stored, last):
+        upto = min(stored, last)
+        page = await archive.read(stream_id, from_seq=first, to_seq=upto, limit=wanted.limit, epoch=epoch)
+        if page is not None:
+            events = [event for event in page.events if not beyond.overlay.hides(event)]
+            next_seq = page.next_seq
+    if next_seq is None:
+        for event in beyond.comments(max(first, stored + 1), last):
+            if len(events) == wanted.limit:
+                next_seq = event["seq"]
+                break
+            events.append(event)
+    to_seq = last if next_seq is None else next_seq - 1
+    return Comments(
+        epoch=epoch,
+        from_seq=first,
+        to_seq=max(to_seq, first - 1),
+        events=events,
+        next_seq=next_seq,
+        omitted=beyond.omitted(first, to_seq),
+    )
+
+
+class Joined(Generic[V]):
+    """One call for all who ask the same within ``seconds`` of its beginning."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._calls: dict[Hashable, tuple[float, asyncio.Task[V]]] = {}
+
+    async def get(self, key: Hashable, call: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        """Return what ``call`` returns, or what one begun just before does."""
+        loop = asyncio.get_running_loop()
+        began, task = self._calls.get(key, (0.0, None))
+        if task is None or loop.time() - began > self._seconds:
+            task = asyncio.ensure_future(call())
+            self._calls[key] = (loop.time(), task)
+            task.add_done_callback(lambda done: self._forget(key, done))
+        # Who goes away takes nobody's answer with them.
+        return await asyncio.shield(task)
+
+    def _forget(self, key: Hashable, done: "asyncio.Task[Any]") -> None:
+        if not done.cancelled():
+            done.exception()  # seen, even where nobody waits any more
+        if self._calls.get(key, (0.0, None))[1] is done:
+            del self._calls[key]

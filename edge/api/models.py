@@ -1,0 +1,241 @@
+"""Bodies of requests and answers, as ``/openapi.json`` documents them.
+
+Unknown members of a request are refused, and types are taken as they are: ``"5"`` is no number.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edge.checks import REASON_CHARS_MAX, SECONDS_MAX, SLOW_SECONDS_MAX, TARGET_CHARS_MAX
+from schemas.archive.base import PAGE_EVENTS_MAX
+
+SEQ_MAX = 2**53 - 1
+"""The largest number that every JSON reader keeps."""
+TITLE_CHARS_MAX = 200
+WORD_CHARS_MIN = 2
+"""One letter would match everything."""
+WORD_CHARS_MAX = 100
+WORDS_MAX = 10_000
+MODERATORS_MAX = 1_000
+_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
+
+UserId = Annotated[str, Field(min_length=1, max_length=TARGET_CHARS_MAX, pattern=_LINE)]
+CommentId = Annotated[str, Field(pattern=_UUID, description="A UUID.")]
+Reason = Annotated[str, Field(max_length=REASON_CHARS_MAX, pattern=_LINE)]
+Seconds = Annotated[int, Field(ge=0, le=SECONDS_MAX)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class CommentsQuery(BaseModel):
+    """Which comments: from ``from_seq`` on, or from the first one at or after ``at`` (ms since 1970).
+
+    ``epoch``: the newest, if it is not given.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    from_seq: Annotated[int, Field(ge=0, le=SEQ_MAX)] | None = None
+    to_seq: Annotated[int, Field(ge=0, le=SEQ_MAX)] | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_EVENTS_MAX)] = 100
+    epoch: Annotated[str, Field(max_length=100)] | None = None
+    at: Annotated[int, Field(ge=0, le=SEQ_MAX)] | None = None
+
+
+class NewStream(_Request):
+    """A stream to open. ``creator``: the user id of whose stream it is."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,128}$")]
+    creator: UserId
+    title: Annotated[str, Field(min_length=1, max_length=TITLE_CHARS_MAX, pattern=_LINE)] | None = None
+
+
+class NewComment(_Request):
+    """A comment. ``id``: a UUID made by the client, the same again in a retry."""
+
+    text: str = ""
+    id: CommentId | None = None
+    sticker: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,64}$")] | None = None
+
+
+class StreamSettings(_Request):
+    """What changes; what is not named stays as it is."""
+
+    words: (
+        Annotated[
+            list[Annotated[str, Field(min_length=WORD_CHARS_MIN, max_length=WORD_CHARS_MAX)]],
+            Field(max_length=WORDS_MAX),
+        ]
+        | None
+    ) = None
+    slow_mode_seconds: Annotated[int, Field(ge=0, le=SLOW_SECONDS_MAX)] | None = None
+    moderators: Annotated[list[UserId], Field(max_length=MODERATORS_MAX)] | None = None
+    title: Annotated[str, Field(max_length=TITLE_CHARS_MAX, pattern=_LINE)] | None = None
+
+
+class NewBan(_Request):
+    """``seconds``: None is for good. ``clear``: also take away what they have written so far."""
+
+    kind: Literal["ban", "timeout", "shadow"] = "ban"
+    seconds: Seconds | None = None
+    reason: Reason | None = None
+    clear: bool = False
+
+
+class Clear(_Request):
+    """Take away everything that ``user`` has written so far."""
+
+    user: UserId
+    reason: Reason | None = None
+
+
+class OnComment(_Request):
+    """A command about one comment."""
+
+    comment_id: CommentId
+    reason: Reason | None = None
+
+
+class Slow(_Request):
+    """At least so many seconds between two comments of one user; 0 ends it."""
+
+    seconds: Annotated[int, Field(ge=0, le=SLOW_SECONDS_MAX)]
+
+
+class Why(_Request):
+    """A command that needs nothing but, perhaps, a reason."""
+
+    reason: Reason | None = None
+
+
+class Accepted(_Answer):
+    """It is durable. ``id``: of the comment or command."""
+
+    id: str
+
+
+class Stream(_Answer):
+    """A stream. ``created_at``: ms since 1970."""
+
+    id: str
+    creator: str
+    title: str | None
+    state: str
+    created_at: int | None
+    slow_mode_seconds: int = 0
+    pinned: str | None = None
+
+
+class Streams(_Answer):
+    """The newest first. ``next``: the ``after`` of the next page; None: there is none."""
+
+    streams: list[Stream]
+    next: str | None
+
+
+class Settings(_Answer):
+    """A stream's settings, for its moderators."""
+
+    title: str | None
+    moderators: list[str]
+    settings: dict[str, Any]
+
+
+class User(_Answer):
+    """An author, as they were when they wrote."""
+
+    id: str
+    name: str
+    role: str
+
+
+class Comment(_Answer):
+    """A comment. ``at``: ms since 1970."""
+
+    type: Literal["comment"]
+    id: str
+    seq: int
+    user: User
+    text: str
+    at: int
+    sticker: str | None = None
+    copies: int = 1
+
+
+class Comments(_Answer):
+    """The comments of [``from_seq``, ``to_seq``], ascending; deleted and cleared ones are left out.
+
+    ``next_seq``: the ``from_seq`` of the next page; None: there is nothing more yet, and what comes later
+    begins at ``to_seq`` + 1. ``omitted``: comments of the range that sampling left out, and that the archive
+    does not have yet: read the range again later.
+    """
+
+    epoch: str | None
+    from_seq: int
+    to_seq: int
+    comments: list[Comment]
+    next_seq: int | None
+    omitted: int
+
+
+class Ban(_Answer):
+    """``until``: ms since 1970; None: for good."""
+
+    user: str
+    kind: str
+    until: int | None
+    reason: str | None
+
+
+class Bans(_Answer):
+    """``next``: the ``cursor`` of the next page; None: there is none."""
+
+    bans: list[Ban]
+    next: str | None
+
+
+class Stats(_Answer):
+    """What is known of a stream now. ``viewers`` None: not known; ``events_per_second`` over ten seconds."""
+
+    epoch: str | None
+    seq: int
+    state: str
+    viewers: int | None
+    sampled: bool
+    reactions: dict[str, int]
+    events_per_second: float
+
+
+class Edges(_Answer):
+    """Where to connect: ``url`` first, then the ``fallbacks`` in their order."""
+
+    url: str
+    fallbacks: list[str]
+
+
+class Mistake(_Answer):
+    """One mistake of a request, and where it is."""
+
+    at: str
+    detail: str
+
+
+class ProblemView(_Answer):
+    """A problem (RFC 9457). ``code``: the refusal's; ``retry_after``: seconds; ``id``: to retry with."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: int | None = None
+    retry_after: float | None = None
+    id: str | None = None
+    errors: list[Mistake] | None = None

@@ -1,0 +1,136 @@
+"""Moderation: each route is a command in the stream's log, and is answered when that is durable.
+
+What a command does, viewers see at its place in the stream's order. Whether the asker may give it, the
+gateway says from what it knows, and the log with authority.
+"""
+# The path's stream_id is the argument of `commander`, which every command has.
+# ruff: noqa: FAST003
+
+import uuid
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from edge.api import models
+from edge.api.access import Moderator, StreamId
+from edge.api.commands import Commands
+from edge.api.directory import BanState
+from edge.api.parts import Made
+from edge.api.problems import NotFound
+from edge.api.streams import existing
+from schemas.refusals import Code, Refusal
+
+PAGE_BANS_MAX = 500
+
+router = APIRouter(tags=["moderation"])
+# A user id may have slashes, hence «:path» in the routes.
+_User = Annotated[models.UserId, Path(description="The user's id.")]
+
+
+@router.get("/v1/streams/{stream_id}/settings")
+async def get_settings(stream_id: StreamId, viewer: Moderator, parts: Made) -> models.Settings:
+    """Return a stream's settings, the word list among them; for its moderators."""
+    del viewer
+    found = await existing(parts.directory, stream_id)
+    return models.Settings(
+        title=found.title, moderators=sorted(found.moderators), settings=dict(found.settings)
+    )
+
+
+@router.put("/v1/streams/{stream_id}/settings")
+async def put_settings(body: models.StreamSettings, commands: Commands) -> models.Accepted:
+    """Change a stream's settings; those that are not named stay as they are."""
+    settings = body.model_dump(exclude_none=True)
+    if not settings:
+        raise Refusal(Code.INVALID, f"name at least one of {', '.join(models.StreamSettings.model_fields)}")
+    return await commands.give("settings", settings=settings)
+
+
+@router.get("/v1/streams/{stream_id}/bans")
+async def list_bans(
+    stream_id: StreamId,
+    viewer: Moderator,
+    parts: Made,
+    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,20}$", description="The `next` before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_BANS_MAX, description="About so many.")] = 100,
+) -> models.Bans:
+    """List who is banned, timed out or shadow-banned, in no order; for the stream's moderators."""
+    del viewer
+    following, found = await parts.directory.bans(stream_id, int(cursor or 0), limit)
+    return models.Bans(bans=[_ban(each) for each in found], next=str(following) if following else None)
+
+
+@router.get("/v1/streams/{stream_id}/bans/{user:path}")
+async def get_ban(stream_id: StreamId, user: _User, viewer: Moderator, parts: Made) -> models.Ban:
+    """Return a user's ban; for the stream's moderators."""
+    del viewer
+    found = await parts.directory.ban(stream_id, user)
+    if found is None:
+        raise NotFound("the user is not banned from this stream")
+    return _ban(found)
+
+
+@router.put("/v1/streams/{stream_id}/bans/{user:path}")
+async def put_ban(user: _User, commands: Commands, body: models.NewBan | None = None) -> models.Accepted:
+    """Ban, time out or shadow-ban a user from what comes after; with ``clear``, take the rest away too."""
+    body = body or models.NewBan()
+    if body.kind == "timeout" and body.seconds is None:
+        raise Refusal(Code.INVALID, "a timeout needs seconds")
+    accepted = await commands.give(body.kind, target=user, seconds=body.seconds, reason=body.reason)
+    if body.clear:
+        # After the ban, so that nothing slips in between; under an id that a retry makes again.
+        second = commands.under(str(uuid.uuid5(uuid.UUID(commands.id), "clear")))
+        await second.give("clear", target=user, reason=body.reason)
+    return accepted
+
+
+@router.delete("/v1/streams/{stream_id}/bans/{user:path}")
+async def delete_ban(user: _User, commands: Commands) -> models.Accepted:
+    """Lift a user's ban, timeout or shadow ban."""
+    return await commands.give("unban", target=user)
+
+
+@router.post("/v1/streams/{stream_id}/clear")
+async def clear(body: models.Clear, commands: Commands) -> models.Accepted:
+    """Take away what a user has written so far; what they write next is shown."""
+    return await commands.give("clear", target=body.user, reason=body.reason)
+
+
+@router.post("/v1/streams/{stream_id}/pin")
+async def pin(body: models.OnComment, commands: Commands) -> models.Accepted:
+    """Pin a comment; it takes the place of one that is pinned."""
+    return await commands.give("pin", target=body.comment_id.lower(), reason=body.reason)
+
+
+@router.post("/v1/streams/{stream_id}/unpin")
+async def unpin(commands: Commands, body: models.Why | None = None) -> models.Accepted:
+    """Unpin what is pinned."""
+    return await commands.give("unpin", reason=body.reason if body else None)
+
+
+@router.post("/v1/streams/{stream_id}/slow")
+async def slow(body: models.Slow, commands: Commands) -> models.Accepted:
+    """Slow mode."""
+    return await commands.give("slow", seconds=body.seconds)
+
+
+@router.post("/v1/streams/{stream_id}/hold")
+async def hold(body: models.OnComment, commands: Commands) -> models.Accepted:
+    """Hold a comment back for review."""
+    return await commands.give("hold", target=body.comment_id.lower(), reason=body.reason)
+
+
+@router.post("/v1/streams/{stream_id}/approve")
+async def approve(body: models.OnComment, commands: Commands) -> models.Accepted:
+    """Let a comment that is held go on."""
+    return await commands.give("approve", target=body.comment_id.lower(), reason=body.reason)
+
+
+@router.post("/v1/streams/{stream_id}/end")
+async def end(commands: Commands, body: models.Why | None = None) -> models.Accepted:
+    """End the stream: later comments are refused; what was written stays readable."""
+    return await commands.give("end", reason=body.reason if body else None)
+
+
+def _ban(found: BanState) -> models.Ban:
+    return models.Ban(user=found.user, kind=found.kind, until=found.until, reason=found.reason)

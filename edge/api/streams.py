@@ -1,0 +1,141 @@
+"""Streams: open one, look at one, list them, and where their viewers connect."""
+
+import asyncio
+import time
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from edge.api import models, pulse
+from edge.api.access import Anyone, KeyId, Known, Reader, StreamId, one_id
+from edge.api.commands import Commander
+from edge.api.directory import Directory, StreamState
+from edge.api.parts import Made
+from edge.api.placement import edges_of
+from edge.api.problems import Away, NotFound, Problem, of_refusal
+from schemas.refusals import Code, Refusal
+
+PROJECTED_SECONDS = 2.0
+"""How long an opened stream is waited for to be seen in Redis."""
+POLL_SECONDS = 0.01
+PAGE_STREAMS_MAX = 500
+
+router = APIRouter(tags=["streams"])
+
+
+@router.post("/v1/streams", status_code=HTTPStatus.CREATED)
+async def open_stream(
+    body: models.NewStream, viewer: Known, key: KeyId, parts: Made, response: Response
+) -> models.Stream:
+    """Open a stream, with a platform token. Durable when answered, and then it can be read and posted to.
+
+    Opening it again with the same creator changes nothing but its title.
+    """
+    settings = {"creator": body.creator} | ({"title": body.title} if body.title is not None else {})
+    await Commander(parts.door, viewer, body.id, one_id(None, key)).give("open", settings=settings)
+    found = await _projected(parts.directory, body)
+    if found is not None and found.creator != body.creator:
+        raise of_refusal(Refusal(Code.STREAM_EXISTS))
+    response.headers["Location"] = f"/v1/streams/{body.id}"
+    return view(found or StreamState(body.id, body.creator, body.title, "open", 0))
+
+
+@router.get("/v1/streams")
+async def list_streams(
+    viewer: Anyone,
+    parts: Made,
+    after: Annotated[str | None, Query(description="The `next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_STREAMS_MAX)] = 50,
+) -> models.Streams:
+    """List streams, the newest first; with a token that is for one stream, that one."""
+    if viewer.role != "platform" and viewer.stream_id is not None:
+        mine = await parts.directory.stream(viewer.stream_id)
+        return models.Streams(streams=[view(mine)] if mine is not None else [], next=None)
+    ids = await parts.directory.newest(after, limit + 1)
+    if ids is None:
+        raise Problem(HTTPStatus.BAD_REQUEST, "after: there is no such stream to go on from")
+    found = await parts.directory.streams(ids[:limit])
+    return models.Streams(
+        streams=[view(each) for each in found if each is not None],
+        next=ids[limit - 1] if len(ids) > limit else None,
+    )
+
+
+@router.get("/v1/streams/{stream_id}")
+async def get_stream(stream_id: StreamId, viewer: Reader, parts: Made) -> models.Stream:
+    """Return a stream."""
+    del viewer
+    return view(await existing(parts.directory, stream_id))
+
+
+@router.get("/v1/streams/{stream_id}/stats")
+async def get_stats(stream_id: StreamId, viewer: Reader, parts: Made) -> models.Stats:
+    """Return what is known of a stream now: its end, viewers, reactions, and how much is going on."""
+    del viewer
+    state, now = await asyncio.gather(
+        existing(parts.directory, stream_id), _pulse(parts.directory, stream_id, pulse.SEGMENTS)
+    )
+    return models.Stats(
+        epoch=now.epoch,
+        seq=now.seq,
+        state=state.state,
+        viewers=now.viewers,
+        sampled=now.sampled,
+        reactions=dict(now.reactions),
+        events_per_second=now.events_per_second,
+    )
+
+
+@router.get("/v1/streams/{stream_id}/edge")
+async def get_edge(stream_id: StreamId, viewer: Reader, parts: Made, request: Request) -> models.Edges:
+    """Say where the stream's viewers connect (WebSocket, the Centrifuge protocol)."""
+    del viewer
+    try:
+        now = await _pulse(parts.directory, stream_id, 1)
+    except Away:  # who wants to connect is told where all the same
+        now = pulse.Pulse()
+    first, *rest = await edges_of(
+        parts.finder, parts.settings.edge, stream_id, now.viewers or 0, request.url.hostname
+    )
+    return models.Edges(url=first, fallbacks=rest)
+
+
+async def existing(directory: Directory, stream_id: str) -> StreamState:
+    """Return a stream's state. Raises NotFound."""
+    found = await directory.stream(stream_id)
+    if found is None:
+        raise NotFound(f"there is no stream {stream_id}")
+    return found
+
+
+def view(state: StreamState) -> models.Stream:
+    """Return what anybody may see of a stream."""
+    return models.Stream(
+        id=state.id,
+        creator=state.creator,
+        title=state.title,
+        state=state.state,
+        created_at=state.created_at or None,
+        slow_mode_seconds=state.settings.get("slow_mode_seconds", 0),
+        pinned=state.settings.get("pinned"),
+    )
+
+
+async def _pulse(directory: Directory, stream_id: str, segments: int) -> pulse.Pulse:
+    head = await directory.head(stream_id)
+    last = await directory.last(stream_id, head.epoch, segments) if head is not None else []
+    return pulse.pulse(head, last, time.time_ns() // 1_000_000)
+
+
+async def _projected(directory: Directory, wanted: models.NewStream) -> StreamState | None:
+    """Wait until the log's answer shows in Redis; None: not in time, though it is durable."""
+    try:
+        async with asyncio.timeout(PROJECTED_SECONDS):
+            while True:
+                found = await directory.stream(wanted.id)
+                if found is not None and found.creator and wanted.title in {None, found.title}:
+                    return found
+                await asyncio.sleep(POLL_SECONDS)
+    except TimeoutError:
+        return None
