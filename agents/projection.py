@@ -112,4 +112,5 @@ def _settings(rules: Rules) -> Mapping[str, str]:
         "moderators": json.dumps(sorted(rules.moderators)),
         "settings": json.dumps(settings, ensure_ascii=False),
         "state": "ended" if rules.ended else "open",
+        "slow_mode_seconds": str(rules.slow_seconds),  # the gateways' bucket reads it by itself
     }
