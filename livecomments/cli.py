@@ -10,6 +10,7 @@ import ast
 import errno
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -27,6 +28,12 @@ VERBS: dict[str, str] = {
     "down": "livecomments.stack.commands:down",
     "status": "livecomments.stack.commands:status",
     "doctor": "livecomments.stack.commands:doctor",
+    "token": "livecomments.client.commands:token",
+    "send": "livecomments.client.commands:send",
+    "tail": "livecomments.client.commands:tail",
+    "replay-log": "livecomments.client.replaying:replay_log",
+    "mod": "livecomments.client.mod:app",
+    "demo": "livecomments.client.demo:demo",
     "topics": "livecomments.topics:app",
     "topology": "livecomments.graph:topology",
     "verify": "livecomments.verify.commands:verify",
@@ -68,8 +75,13 @@ def _command(target: str) -> Any:
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     alone = typer.Typer(add_completion=False)
-    alone.command()(found)
+    alone.command(help=_paragraphs(found.__doc__ or ""))(found)
     return typer.main.get_command(alone)
+
+
+def _paragraphs(text: str) -> str:
+    """Undo the source's line breaks, which Typer would keep; the terminal has its own width."""
+    return "\n\n".join(" ".join(each.split()) for each in inspect.cleandoc(text).split("\n\n"))
 
 
 def summary(target: str) -> str:

@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
+
+if TYPE_CHECKING:
+    from livecomments.stack.plan import Shape
 
 
 def up(  # noqa: PLR0917 - Typer calls it by name
@@ -28,21 +31,33 @@ def up(  # noqa: PLR0917 - Typer calls it by name
     Without --detach it stays in the foreground, and Ctrl-C stops everything. A process that dies is
     started again. The first start downloads Kafka (45 MB; with --cassandra 68 MB more) into your cache.
     """
-    from livecomments.stack import launch, plan  # noqa: PLC0415 - `--help` must be fast
+    from livecomments.stack.plan import Shape  # noqa: PLC0415 - `--help` must be fast
+
+    shape = Shape(edges, _worker_counts(workers or []), cassandra=cassandra)
+    start(port_base, data, shape, detach=detach, hint=_down_hint(port_base, data))
+
+
+def start(port_base: int | None, data: Path | None, shape: "Shape", *, detach: bool, hint: str) -> None:
+    """Start a stack and show how it goes; ``hint``: how it is stopped. For other verbs too.
+
+    Raises:
+        Failure: it could not be started; nothing is left running.
+
+    """
+    from livecomments.stack import launch  # noqa: PLC0415
     from livecomments.stack.addresses import Ports, check_distinct, data_directory  # noqa: PLC0415
     from livecomments.stack.display import Display  # noqa: PLC0415
     from schemas.settings import load, raise_open_files_limit  # noqa: PLC0415
 
     settings = load()
     ports = Ports.from_settings(settings) if port_base is None else Ports.from_base(port_base)
-    check_distinct(ports, edges)
+    check_distinct(ports, shape.edges)
     directory = data_directory(settings, port_base, data)
-    shape = plan.Shape(edges, _worker_counts(workers or []), cassandra=cassandra)
     raise_open_files_limit()
     with Display() as display:
         made = launch.prepare(settings, ports, directory, shape, display.progress)
         run = launch.run_detached if detach else launch.run_foreground
-        run(made, display.reporter(made, hint=_down_hint(port_base, data), foreground=not detach))
+        run(made, display.reporter(made, hint=hint, foreground=not detach))
 
 
 def down(port_base: PortBase = None, data: DataDir = None) -> None:
