@@ -16,9 +16,15 @@ class Inbox(Generic[T]):
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._closed = False
+        self._woken = False
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def woken(self) -> bool:
+        """Whether `wake` was called and the reader has not gone on yet."""
+        return self._woken
 
     async def put(self, item: T) -> None:
         """Add one, as soon as there is room."""
@@ -30,13 +36,19 @@ class Inbox(Generic[T]):
             self._filled.set()
 
     async def take(self, records_max: int) -> list[T]:
-        """Take what waits, at least one and at most ``records_max``."""
-        while not self._waiting:
+        """Take what waits, at most ``records_max``; nothing only after `wake`."""
+        while not self._waiting and not self._woken:
             self._filled.clear()
             await self._filled.wait()
+        self._woken = False
         taken = [self._waiting.popleft() for _ in range(min(records_max, len(self._waiting)))]
         self._drained.set()
         return taken
+
+    def wake(self) -> None:
+        """Let the reader go on although nothing may have come: it is time for something."""
+        self._woken = True
+        self._filled.set()
 
     def close(self) -> None:
         """Drop what waits and what comes."""

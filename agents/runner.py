@@ -8,30 +8,35 @@ The order that makes a crash harmless, whichever step it falls between:
 3. *write*: side records first, durable; then the output.
 4. *acknowledge*: only when the output is durable, in order, and only if nobody else wrote to the
    partition meanwhile. The acknowledged offsets of one writer are contiguous: a hole means another
-   worker's records, and if there is a higher claim among them this worker stops.
+   worker's records, and if there is a higher claim among them this worker stops. A record that the stage
+   has not decided yet is not acknowledged, nor is any behind it.
 5. *checkpoint*, now and then: what has changed, and behind it the watermark.
 
 Any error ends the process (see `agents.errors`).
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from agents.checkpoint import load
 from agents.errors import FencedError, LostHistoryError, RecoveryError
 from agents.inbox import Inbox
 from agents.log import Log, Record, Span
-from agents.stage import PartitionState, Side, Stage
+from agents.stage import Output, PartitionState, Side, Stage
 from schemas.codec import UndecodableError
 from schemas.continuity import Fence
-from schemas.topics import SUBMITTED
+from schemas.topics import SUBMITTED, Topic
 
 S = TypeVar("S", bound=PartitionState)
 
 CHECKPOINT_ENTRIES_PER_APPEND = 1_000
+HEARD_MS = 15_000
+"""How much of the topics that a stage hears is read back at the start."""
 UNACKNOWLEDGED_STEPS_MAX = 2
 """Few: while they are on their way more records wait, and the next step takes them together."""
 
@@ -48,6 +53,25 @@ class _Step:
     works: Sequence[Work]
     effects: Sequence[str]
     span: asyncio.Future[Span] | None
+    undecided: int | None
+
+
+class Handle(Protocol):
+    """What takes back an alarm."""
+
+    def cancel(self) -> None:
+        """Do not call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time, and a call at a later one. ``now``: ms, monotonic; ``wall``: ms since 1970."""
+
+    now: Callable[[], float] = lambda: time.monotonic() * 1000
+    wall: Callable[[], float] = lambda: time.time() * 1000
+    after: Callable[[float, Callable[[], None]], Handle] = lambda seconds, call: (
+        asyncio.get_running_loop().call_later(seconds, call)
+    )
 
 
 Effects = Callable[[int, S, Sequence[str] | None], None]
@@ -65,6 +89,7 @@ class PartitionRunner(Generic[S]):
         on_effects: told of changed streams when their commands are durable.
         inbox_records_max: bound of the inbox.
         merge_records_max: records that one step takes together.
+        clock: of what a stage does by time; tests give another.
 
     """
 
@@ -78,6 +103,7 @@ class PartitionRunner(Generic[S]):
         on_effects: Effects[S] | None = None,
         inbox_records_max: int = 256,
         merge_records_max: int = 256,
+        clock: Clock | None = None,
     ) -> None:
         self.stage = stage
         self.partition = partition
@@ -94,6 +120,18 @@ class PartitionRunner(Generic[S]):
         """Offset that this worker's next output record must get."""
         self._deciding = asyncio.Lock()
         self._changelog_next: int | None = None
+        self._clock = clock or Clock()
+        self._alarm: Handle | None = None
+        self._heard: dict[Topic, int] = {}
+        self._unacknowledged: deque[Work] = deque()
+        self._deciding_now = False
+        self._on_the_way = 0
+
+    @property
+    def resting(self) -> bool:
+        """Whether all that was put into the inbox is decided and durable, or kept by the stage for later."""
+        waiting = len(self.inbox) or self.inbox.woken
+        return self.ready.is_set() and not (waiting or self._deciding_now or self._on_the_way)
 
     @property
     def state(self) -> S:
@@ -107,6 +145,13 @@ class PartitionRunner(Generic[S]):
         async with asyncio.TaskGroup() as group:
             group.create_task(self._process())
             group.create_task(self._acknowledge())
+
+    def hear(self, topic: Topic, record: Record) -> None:
+        """Hand on a record of a topic that the stage hears; once it is ready."""
+        if record.offset > self._heard.get(topic, -1):
+            self._heard[topic] = record.offset
+            self.stage.hear(self._state, topic, record, self._clock.now())
+            self._set_alarm()
 
     async def checkpoint(self) -> None:
         """Write the streams that changed, then the watermark; one call at a time."""
@@ -139,6 +184,7 @@ class PartitionRunner(Generic[S]):
                 f"{stage.name}, partition {partition}: origin {self._state.covered.offset} is covered, but "
                 f"{SUBMITTED.name} ends at {end}: the log was lost or replaced"
             )
+        await self._listen_back()
         self._state.token = token
         self._next = token + 1
         if self._on_effects is not None:
@@ -174,18 +220,54 @@ class PartitionRunner(Generic[S]):
                 f"{stage.name}, partition {partition}: read {topic} to {reached}, not to {token}"
             )
 
+    async def _listen_back(self) -> None:
+        """Read the last of the topics that the stage hears."""
+        partition = self.partition
+        for topic in self.stage.hears:
+            first = await self._log.start_offset(topic.name, partition)
+            end = await self._log.end_offset(topic.name, partition)
+            heard = self.stage.heard(self._state, topic)
+            if heard is None:
+                since = int(self._clock.wall()) - HEARD_MS
+                heard = await self._log.offset_at(topic.name, partition, since) - 1
+            async for record in self._log.read(topic.name, partition, max(first, heard + 1), end):
+                self.hear(topic, record)
+            self._heard[topic] = end - 1
+
     async def _process(self) -> None:
-        stage, state = self.stage, self._state
+        stage = self.stage
         while True:
+            self._set_alarm()
+            self._deciding_now = False
             works = await self.inbox.take(self._merge_records_max)
+            self._deciding_now = True
             async with self._deciding:
-                output = stage.step(state, [work.record for work in works])
+                output = self._decide(works)
                 if output.before:
                     await self._write_sides(output.before)
                 span = None
                 if output.main:
                     span = await self._log.append(stage.sink.name, self.partition, output.main)
-                await self._steps.put(_Step(works, output.effects, span))
+                self._on_the_way += 1
+                await self._steps.put(_Step(works, output.effects, span, output.undecided))
+
+    def _decide(self, works: Sequence[Work]) -> Output:
+        stage, state = self.stage, self._state
+        output = stage.step(state, [work.record for work in works]) if works else Output()
+        more = stage.tick(state, self._clock.now())
+        if more is not None:
+            output.main += more.main
+            output.effects += more.effects
+            output.undecided = more.undecided
+        return output
+
+    def _set_alarm(self) -> None:
+        due = self.stage.due(self._state)
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if due is not None:
+            self._alarm = self._clock.after(max(0.0, due - self._clock.now()) / 1000, self.inbox.wake)
 
     async def _write_sides(self, sides: Sequence[Side]) -> None:
         spans = [await self._log.append(side.topic.name, side.partition, [side.entry]) for side in sides]
@@ -198,9 +280,11 @@ class PartitionRunner(Generic[S]):
                 await self._check_alone(await step.span)
             if step.effects and self._on_effects is not None:
                 self._on_effects(self.partition, self._state, step.effects)
-            for work in step.works:
-                await work.ack()
+            self._unacknowledged.extend(step.works)
+            while self._unacknowledged and _decided(self._unacknowledged[0].record, step.undecided):
+                await self._unacknowledged.popleft().ack()
             self.processed += len(step.works)
+            self._on_the_way -= 1
             self._steps.task_done()
 
     async def _check_alone(self, span: Span) -> None:
@@ -221,3 +305,7 @@ class PartitionRunner(Generic[S]):
                 f"{self.stage.name}, partition {self.partition}: another worker's claim at {fence.token}"
             )
         self._next = span.end
+
+
+def _decided(record: Record, undecided: int | None) -> bool:
+    return undecided is None or record.offset < undecided

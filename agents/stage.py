@@ -38,6 +38,8 @@ class Output:
     before: list[Side] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     """Streams whose projection changed; applied after ``main`` is durable."""
+    undecided: int | None = None
+    """Source records from this offset on are not decided yet, and are not acknowledged."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,8 @@ class Stage(ABC, Generic[S]):
     source: ClassVar[Topic]
     sink: ClassVar[Topic]
     table: ClassVar[Topic | None] = None
+    hears: ClassVar[tuple[Topic, ...]] = ()
+    """Other topics, of which it takes note: see `hear`."""
     value_bytes_max: ClassVar[int] = RECORD_BYTES_MAX
     """A larger input is not read."""
 
@@ -85,6 +89,28 @@ class Stage(ABC, Generic[S]):
     @abstractmethod
     def step(self, state: S, inputs: Sequence[Record]) -> Output:
         """Decide waiting records together. Deterministic in the items, whatever the cut of ``inputs``."""
+
+    def tick(self, state: S, now: float) -> Output | None:
+        """Do what time asks for. After every step, and when `due` says. ``now``: ms, monotonic.
+
+        None: the stage has no use for time. What comes of it is decided by being written: it need not come
+        again in a repeat that is cut elsewhere.
+        """
+        del state, now
+        return None
+
+    def due(self, state: S) -> float | None:
+        """Return when `tick` is wanted, as `tick` counts time; None: not before the next record."""
+        del state
+        return None
+
+    def hear(self, state: S, topic: Topic, record: Record, now: float) -> None:
+        """Take note of a record of one of ``hears``; nothing is written, and nothing acknowledged."""
+
+    def heard(self, state: S, topic: Topic) -> int | None:
+        """Return the offset of ``topic`` that the recovered state reaches to; None: its last seconds do."""
+        del state, topic
+        return None
 
     @abstractmethod
     def claim(self, worker: str) -> bytes:

@@ -8,17 +8,17 @@ In the manner of Kafka Streams' ``TopologyTestDriver``::
         driver.records("comments.sequenced")     # decoded, in order
 
 Stages can be crashed between any two steps (`crash`, `MemoryLog.crash_before`), restarted from the
-logs, run twice at once (`zombie`), and checkpointed. Nothing sleeps and nothing depends on time:
-`advance` moves the log's clock.
+logs, run twice at once (`zombie`), and checkpointed. Nothing sleeps: `advance` moves the one clock, which
+is the log's and the runners', and `settle` then does what its time has come for.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Self
 
 from agents.log import Entry, Record, Span
-from agents.runner import PartitionRunner, Work
+from agents.runner import Clock, PartitionRunner, Work
 from agents.stage import Stage
 from schemas.codec import codec
 from schemas.records import Item, Submitted
@@ -85,6 +85,18 @@ class MemoryLog:
         return next((record.offset for record in log if record.timestamp >= timestamp), len(log))
 
 
+class Alarm:
+    """A call at a time of the memory log's clock."""
+
+    def __init__(self, at: float, call: Callable[[], None]) -> None:
+        self.at = at
+        self.call: Callable[[], None] | None = call
+
+    def cancel(self) -> None:
+        """Do not call."""
+        self.call = None
+
+
 class TopologyDriver:
     """Feeds the stages from the memory log and keeps their committed offsets."""
 
@@ -97,6 +109,8 @@ class TopologyDriver:
         self._runners: dict[tuple[str, int], PartitionRunner[Any]] = {}
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._boots = 0
+        self._alarms: list[Alarm] = []
+        self._clock = Clock(lambda: float(self.log.now), lambda: float(self.log.now), self._after)
         self.merge_records_max = 256
 
     async def __aenter__(self) -> Self:
@@ -109,6 +123,11 @@ class TopologyDriver:
     def advance(self, seconds: float) -> None:
         """Move the log's clock."""
         self.log.now += round(seconds * 1000)
+
+    def tell(self, topic: str, key: str, record: Any) -> None:
+        """Append a record for a stage that hears ``topic``; ``key`` decides the partition."""
+        value = codec(BY_NAME[topic].record).encode(record)
+        self.log.put(topic, partition_of(key, self.partitions), [(key.encode(), value)])
 
     def submit(self, items: Iterable[Item], gateway: str = "test") -> None:
         """Append items to ``comments.submitted``, one record a partition."""
@@ -127,7 +146,7 @@ class TopologyDriver:
 
         """
         for _ in range(rounds_max):
-            idle = True
+            idle = not self._ring()
             for stage in self._stages.values():
                 for partition in range(self.partitions):
                     idle &= await self._feed(stage, partition)
@@ -175,7 +194,8 @@ class TopologyDriver:
         """Hand on what is new; return whether nothing is under way."""
         at = (stage.name, partition)
         source = self.log.records[stage.source.name, partition]
-        if self._committed[at] >= len(source) and at not in self._runners:
+        told = any(self.log.records[topic.name, partition] for topic in stage.hears)
+        if self._committed[at] >= len(source) and at not in self._runners and not told:
             return True
         if at not in self._runners:
             self._start(stage, partition)
@@ -188,7 +208,25 @@ class TopologyDriver:
         for record in source[self._delivered[at] :]:
             await self._runners[at].inbox.put(Work(record, self._ack(at, record.offset)))
             self._delivered[at] = record.offset + 1
-        return self._committed[at] >= len(source)
+        runner = self._runners[at]
+        for topic in stage.hears if runner.ready.is_set() else ():
+            for record in self.log.records[topic.name, partition]:
+                runner.hear(topic, record)
+        return self._committed[at] >= len(source) if not runner.resting else True
+
+    def _after(self, seconds: float, call: Callable[[], None]) -> Alarm:
+        alarm = Alarm(self.log.now + seconds * 1000, call)
+        self._alarms.append(alarm)
+        return alarm
+
+    def _ring(self) -> bool:
+        """Call what its time has come for; return whether there was anything."""
+        due = [alarm for alarm in self._alarms if alarm.call and alarm.at <= self.log.now]
+        self._alarms = [alarm for alarm in self._alarms if alarm.call and alarm.at > self.log.now]
+        for alarm in due:
+            if alarm.call:
+                alarm.call()
+        return bool(due)
 
     def _ack(self, at: tuple[str, int], offset: int) -> Any:
         async def ack() -> None:
@@ -206,6 +244,7 @@ class TopologyDriver:
             worker=f"{stage.name}-{self._boots}",
             inbox_records_max=1_000_000,
             merge_records_max=self.merge_records_max,
+            clock=self._clock,
         )
         self._delivered[at] = self._committed[at]
         self._tasks[at] = asyncio.get_running_loop().create_task(self._runners[at].run())
