@@ -130,10 +130,38 @@ class Sequenced(Segment):
 
 class Fanout(Segment):
     viewers: int
+    users: NotRequired[int]
     sampled: bool
     why: str | None
+    rate: NotRequired[float]
+    window: NotRequired[int]
     reactions: dict[str, int] | None
+    reacted: NotRequired[int]
     events: list[FanoutEvent]
+
+
+class Health(TypedDict):
+    """What an edge says of a stream."""
+
+    edge: str
+    boot: str
+    stream_id: str
+    at: int
+    viewers: int
+    p50_ms: float
+    p99_ms: float
+    queue_ms: float
+    sketch: bytes
+
+
+class Reaction(TypedDict):
+    """What an edge's viewers tapped within half a second."""
+
+    edge: str
+    boot: str
+    window: int
+    stream_id: str
+    counts: dict[str, int]
 
 
 class Notice(TypedDict):
@@ -180,6 +208,7 @@ class Position(TypedDict):
     segment_offset: int
     at: int
     source_token: int
+    more: NotRequired[str | None]
 
 
 class Rules(TypedDict):

@@ -60,8 +60,8 @@ FANOUT = Topic("comments.fanout", "stream", "fanout", HOUR_MS, settings=_BROKER_
 NOTICES = Topic("comments.notices", "user", "notice", HOUR_MS, settings=_BROKER_TIME)
 DLQ = Topic("comments.dlq", "none", "dead", 7 * DAY_MS)
 FLAT = Topic("comments.flat", "stream", "flat", 7 * DAY_MS)
-HEALTH = Topic("stream.health", "stream", "health", HOUR_MS)
-REACTIONS = Topic("stream.reactions", "stream", "reaction", HOUR_MS)
+HEALTH = Topic("stream.health", "stream", "health", HOUR_MS, settings=_BROKER_TIME)
+REACTIONS = Topic("stream.reactions", "stream", "reaction", HOUR_MS, settings=_BROKER_TIME)
 POLICY = Topic("moderation.policy", "none", "policy", None, compacted=True)
 AUDIT = Topic("moderation.audit", "stream", "audit", 365 * DAY_MS)
 
