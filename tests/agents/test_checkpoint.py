@@ -32,7 +32,7 @@ def test_the_highest_entry_of_a_key_holds(writes: list[tuple[str, int, int]]) ->
 
 
 @given(WRITES)
-def test_streams_whose_last_entry_is_lower_are_to_be_written_again(
+def test_streams_whose_last_entry_is_lower_are_written_again(
     writes: list[tuple[str, int, int]],
 ) -> None:
     """Compaction keeps the last entry: where that is not the highest, it must be."""
