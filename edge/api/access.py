@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Path, Request, Security
 from fastapi.security import HTTPBearer
 
 from edge.api.parts import Made
-from edge.api.problems import Unauthorized, of_refusal
+from edge.api.problems import Invalid, Unauthorized, of_refusal
 from edge.auth import STREAM_ID, TokenError, Viewer
 from edge.errors import Forbidden
 from schemas.refusals import Code, Refusal
@@ -111,7 +111,7 @@ KeyId = Annotated[str | None, Depends(key_id)]
 
 
 def one_id(given: str | None, of_key: str | None) -> str:
-    """Return the id of a request: the body's, the header's, or a fresh UUIDv7. Raises Refusal."""
+    """Return the id of a request: the body's, the header's, or a fresh UUIDv7. Raises Invalid."""
     if given is not None and of_key is not None and given.lower() != of_key:
-        raise Refusal(Code.INVALID, "the id and the Idempotency-Key differ")
+        raise Invalid("the id and the Idempotency-Key differ")
     return given or of_key or str(uuid_utils.uuid7())

@@ -10,9 +10,8 @@ from edge.api import history, models
 from edge.api.access import KeyId, Known, Reader, StreamId, one_id
 from edge.api.commands import Commands
 from edge.api.parts import Made
-from edge.api.problems import NotFound, retry_with
+from edge.api.problems import Invalid, NotFound, retry_with
 from edge.api.streams import existing
-from schemas.refusals import Code, Refusal
 from schemas.views import event_view
 
 router = APIRouter(tags=["comments"])
@@ -69,9 +68,9 @@ async def delete_comment(comment_id: models.CommentId, commands: Commands) -> mo
 
 def _range(query: models.CommentsQuery) -> history.Range:
     if query.at is not None and query.from_seq is not None:
-        raise Refusal(Code.INVALID, "from_seq and at: give one of them")
+        raise Invalid("from_seq and at: give one of them")
     first = max(1, query.from_seq if query.from_seq is not None else 1)
     last = query.to_seq if query.to_seq is not None else models.SEQ_MAX
     if first > last:
-        raise Refusal(Code.INVALID, f"the range is reversed: from_seq {first} is above to_seq {last}")
+        raise Invalid(f"the range is reversed: from_seq {first} is above to_seq {last}")
     return history.Range(first, last, query.limit, query.epoch, query.at)

@@ -16,9 +16,8 @@ from edge.api.access import Moderator, StreamId
 from edge.api.commands import Commands
 from edge.api.directory import BanState
 from edge.api.parts import Made
-from edge.api.problems import NotFound
+from edge.api.problems import Invalid, NotFound
 from edge.api.streams import existing
-from schemas.refusals import Code, Refusal
 
 PAGE_BANS_MAX = 500
 
@@ -42,7 +41,7 @@ async def put_settings(body: models.StreamSettings, commands: Commands) -> model
     """Change a stream's settings; those that are not named stay as they are."""
     settings = body.model_dump(exclude_none=True)
     if not settings:
-        raise Refusal(Code.INVALID, f"name at least one of {', '.join(models.StreamSettings.model_fields)}")
+        raise Invalid(f"name at least one of {', '.join(models.StreamSettings.model_fields)}")
     return await commands.give("settings", settings=settings)
 
 
@@ -75,7 +74,7 @@ async def put_ban(user: _User, commands: Commands, body: models.NewBan | None = 
     """Ban, time out or shadow-ban a user from what comes after; with ``clear``, take the rest away too."""
     body = body or models.NewBan()
     if body.kind == "timeout" and body.seconds is None:
-        raise Refusal(Code.INVALID, "a timeout needs seconds")
+        raise Invalid("a timeout needs seconds")
     accepted = await commands.give(body.kind, target=user, seconds=body.seconds, reason=body.reason)
     if body.clear:
         # After the ban, so that nothing slips in between; under an id that a retry makes again.

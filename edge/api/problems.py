@@ -102,6 +102,20 @@ class Away(Problem):
         super().__init__(HTTPStatus.SERVICE_UNAVAILABLE, detail, name="away", retry_after=retry_after)
 
 
+class Invalid(Problem):
+    """The request is understood, and says something that cannot be."""
+
+    def __init__(self, detail: str, **more: Any) -> None:
+        super().__init__(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            detail,
+            name=Code.INVALID.key,
+            title="The request is not valid.",
+            code=Code.INVALID.value,
+            **more,
+        )
+
+
 class NotFound(Problem):
     """There is no such thing."""
 
@@ -112,6 +126,8 @@ class NotFound(Problem):
 def of_refusal(refusal: Refusal, **more: Any) -> Problem:
     """Turn a refusal into a problem; ``more`` are extension members."""
     code = refusal.code
+    if code is Code.INVALID:
+        return Invalid(refusal.detail or refusal.message)
     wait = refusal.wait_seconds
     if wait is None and code is Code.UNKNOWN:
         wait = RETRY_SECONDS
@@ -186,15 +202,7 @@ def _of_mistakes(error: RequestValidationError) -> Problem:
     # A parameter that a route and its dependency both name is told once.
     places = {(".".join(map(str, each["loc"])), str(each["msg"])): None for each in found[:ERRORS_MAX]}
     errors = [{"at": at, "detail": words} for at, words in places]
-    detail = "; ".join(f"{each['at']}: {each['detail']}" for each in errors)
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        detail,
-        name="invalid",
-        title="The request is not valid.",
-        code=Code.INVALID.value,
-        errors=errors,
-    )
+    return Invalid("; ".join(f"{each['at']}: {each['detail']}" for each in errors), errors=errors)
 
 
 def _quotable(text: str) -> str:

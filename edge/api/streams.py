@@ -129,13 +129,20 @@ async def _pulse(directory: Directory, stream_id: str, segments: int) -> pulse.P
 
 
 async def _projected(directory: Directory, wanted: models.NewStream) -> StreamState | None:
-    """Wait until the log's answer shows in Redis; None: not in time, though it is durable."""
+    """Wait until the log's answer shows in Redis; None: it does not in time, but it is durable."""
     try:
         async with asyncio.timeout(PROJECTED_SECONDS):
             while True:
                 found = await directory.stream(wanted.id)
-                if found is not None and found.creator and wanted.title in {None, found.title}:
+                if found is not None and _is_answered(found, wanted):
                     return found
                 await asyncio.sleep(POLL_SECONDS)
-    except TimeoutError:
+    except (TimeoutError, Away):
         return None
+
+
+def _is_answered(found: StreamState, wanted: models.NewStream) -> bool:
+    """Whether what Redis shows is later than the command: refused, or applied."""
+    if found.creator != wanted.creator:
+        return bool(found.creator)
+    return wanted.title in {None, found.title}

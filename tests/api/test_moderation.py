@@ -1,0 +1,159 @@
+"""Moderation over HTTP: each route is a command in the log; bans and settings are shown to moderators."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from edge.api.directory import BanState
+from edge.checks import Facts
+from schemas.refusals import Code
+from tests.api.fakes import World, quoted, unanswered
+from tests.api.records import AT, id_of
+
+STREAM = "/v1/streams/demo"
+ID = id_of(1)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "type_", "arguments"),
+    [
+        ("POST", "clear", {"user": "bo", "reason": "why"}, "clear", {"target": "bo", "reason": "why"}),
+        ("POST", "pin", {"comment_id": ID}, "pin", {"target": ID}),
+        ("POST", "unpin", None, "unpin", {}),
+        ("POST", "unpin", {}, "unpin", {}),
+        ("POST", "slow", {"seconds": 5}, "slow", {"seconds": 5}),
+        ("POST", "hold", {"comment_id": ID, "reason": "r"}, "hold", {"target": ID, "reason": "r"}),
+        ("POST", "approve", {"comment_id": ID}, "approve", {"target": ID}),
+        ("POST", "end", None, "end", {}),
+        ("POST", "end", {"reason": "over"}, "end", {"reason": "over"}),
+        ("PUT", "bans/bo", None, "ban", {"target": "bo"}),
+        ("PUT", "bans/bo", {"seconds": 9}, "ban", {"target": "bo", "seconds": 9}),
+        ("PUT", "bans/bo", {"reason": "r"}, "ban", {"target": "bo", "reason": "r"}),
+        ("PUT", "bans/bo", {"kind": "timeout", "seconds": 9}, "timeout", {"target": "bo", "seconds": 9}),
+        ("PUT", "bans/bo", {"kind": "shadow"}, "shadow", {"target": "bo"}),
+        ("DELETE", "bans/bo", None, "unban", {"target": "bo"}),
+        ("DELETE", "bans/a%2Fb%20c", None, "unban", {"target": "a/b c"}),
+    ],
+)  # fmt: skip
+async def test_commands(  # noqa: PLR0917 - a table
+    here: World, method: str, path: str, body: Any, type_: str, arguments: dict[str, Any]
+) -> None:
+    """Each route writes its command, and answers with its id when it is durable."""
+    answer = await here.client("moderator", "mo")(method, f"{STREAM}/{path}", body)
+    assert answer.status == 200, answer
+    [item] = here.kafka.items
+    assert (item["type"], item["id"], item["role"]) == (type_, answer.json["id"], "moderator")
+    nothing = {"target": None, "seconds": None, "reason": None, "settings": None}
+    assert item["command"] == nothing | arguments
+
+
+async def test_ban_that_clears_is_two_commands(here: World) -> None:
+    """The ban first; a retry under the same key has the same two ids."""
+    key = str(uuid.uuid4())
+    for _ in range(2):
+        headers = {"idempotency-key": key}
+        answer = await here.client("creator")("PUT", f"{STREAM}/bans/bo", {"clear": True}, headers=headers)
+        assert answer.json == {"id": key}
+    assert [item["type"] for item in here.kafka.items] == ["ban", "clear", "ban", "clear"]
+    first, second = here.kafka.items[:2], here.kafka.items[2:]
+    assert [item["id"] for item in first] == [item["id"] for item in second]
+    assert first[0]["id"] != first[1]["id"]
+
+
+async def test_unknown_outcome_has_the_id_to_retry_with(here: World) -> None:
+    """Also where the client gave none."""
+    with unanswered(here.kafka):
+        answer = await here.client("creator")("POST", f"{STREAM}/end")
+    assert (answer.status, answer.problem["code"]) == (503, Code.UNKNOWN)
+    assert answer.problem["id"] == here.kafka.items[0]["id"]
+
+
+async def test_settings_that_are_named_change(here: World) -> None:
+    """Those that are not are not in the command."""
+    body = {"words": ["one", "two words"], "slow_mode_seconds": 0}
+    assert (await here.client("creator")("PUT", f"{STREAM}/settings", body)).status == 200
+    assert json.loads(here.kafka.items[0]["command"]["settings"]) == body
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("settings", {}),
+        ("settings", {"words": ["x"]}),
+        ("settings", {"words": "word"}),
+        ("settings", {"wrods": ["word"]}),
+        ("settings", {"slow_mode_seconds": -1}),
+        ("settings", {"slow_mode_seconds": True}),
+        ("bans/bo", {"kind": "timeout"}),
+        ("bans/bo", {"kind": "exile"}),
+        ("bans/bo", {"seconds": -1}),
+        ("bans/bo", {"reason": "x" * 501}),
+        ("bans/a%00b", {}),
+        ("bans/" + "x" * 129, {}),
+    ],
+)
+async def test_bad_input_is_refused_with_the_reason(here: World, path: str, body: Any) -> None:
+    """And nothing reaches the log."""
+    answer = await here.client("creator")("PUT", f"{STREAM}/{path}", body)
+    assert (answer.status, answer.problem["code"]) == (422, Code.INVALID)
+    assert here.kafka.items == []
+
+
+async def test_who_may_moderate(here: World) -> None:
+    """Not viewers, not moderators of other streams; those whom the creator appointed."""
+    path = f"{STREAM}/end"
+    assert (await here.client(None)("POST", path)).status == 401
+    assert (await here.client()("POST", path)).problem["code"] == Code.NOT_MODERATOR
+    assert (await here.client("moderator", stream="other")("POST", path)).status == 403
+    assert (await here.client("moderator", stream=None)("POST", path)).status == 403
+    here.facts.known = Facts(creator="carl", moderators=frozenset({"ana"}))
+    assert (await here.client()("POST", path)).status == 200
+
+
+async def test_the_creator_is_not_banned(here: World) -> None:
+    """Not by a moderator, and not by themselves."""
+    here.facts.known = Facts(creator="carl")
+    answer = await here.client("moderator")("PUT", f"{STREAM}/bans/carl")
+    assert answer.problem["code"] == Code.INVALID
+    assert "creator" in answer.problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["bans", "bans/bo", "settings"])
+async def test_reading_is_for_moderators(here: World, path: str) -> None:
+    """By their token, or because they are the creator or were appointed."""
+    here.opened(moderators=frozenset({"mo"}), settings={"words": ["w"]})
+    here.directory.banned["bo"] = BanState("bo", "ban", None, None)
+    assert (await here.client(None)("GET", f"{STREAM}/{path}")).status == 401
+    assert (await here.client()("GET", f"{STREAM}/{path}")).problem["code"] == Code.NOT_MODERATOR
+    assert (await here.client("platform", stream="other")("GET", f"{STREAM}/{path}")).status == 200
+    assert (await here.client(user="mo")("GET", f"{STREAM}/{path}")).status == 200
+    assert (await here.client(user="carl")("GET", f"{STREAM}/{path}")).status == 200
+    assert (await here.client("creator", stream="other")("GET", f"{STREAM}/{path}")).status == 403
+
+
+async def test_bans_in_pages(here: World) -> None:
+    """Every ban is on a page."""
+    for number in range(5):
+        user = f"u/{number}"
+        here.directory.banned[user] = BanState(user, "timeout", AT, "r")
+    client, found, more = here.client("moderator"), [], ""
+    while True:
+        page = (await client("GET", f"{STREAM}/bans?limit=2{more}")).json
+        found += page["bans"]
+        if page["next"] is None:
+            break
+        more = f"&cursor={page['next']}"
+    assert [each["user"] for each in found] == [f"u/{number}" for number in range(5)]
+    one = (await client("GET", f"{STREAM}/bans/{quoted('u/3')}")).json
+    assert one == {"user": "u/3", "kind": "timeout", "until": AT, "reason": "r"}
+    assert (await client("GET", f"{STREAM}/bans/nobody")).problem["status"] == 404
+    assert (await client("GET", f"{STREAM}/bans?cursor=x")).problem["status"] == 422
+
+
+async def test_settings_are_shown_whole(here: World) -> None:
+    """To those who may change them."""
+    here.opened(title="T", moderators=frozenset({"b", "a"}), settings={"words": ["w"], "new": 1})
+    found = (await here.client("moderator")("GET", f"{STREAM}/settings")).json
+    assert found == {"title": "T", "moderators": ["a", "b"], "settings": {"words": ["w"], "new": 1}}
