@@ -34,6 +34,8 @@ from schemas.topics import Topic
 EXIT_FATAL = 70
 STOP_SECONDS_MAX = 10.0
 POLL_SECONDS = 0.02
+UNSETTLED_SECONDS_MAX = 30.0
+"""Without an assignment. A client that failed to join its group may say nothing more, and wait for ever."""
 
 log = structlog.get_logger()
 
@@ -84,7 +86,13 @@ class AgentShell:
 
     async def supervise(self) -> None:
         """Start runners on assigned partitions; raise what any of them raises."""
+        loop = asyncio.get_running_loop()
+        settled_at = loop.time()
         while True:
+            if self._assigned is not None and self.settled:
+                settled_at = loop.time()
+            elif loop.time() - settled_at > UNSETTLED_SECONDS_MAX:
+                raise RuntimeError(f"{self.name}: no partitions assigned for {UNSETTLED_SECONDS_MAX:.0f} s")
             if self._assigned is not None and self.settled:
                 for partition in self._assigned - set(self.runners):
                     self._start(partition)
