@@ -1,35 +1,52 @@
 """What the stores' reads share: which rows make a page, the order of epochs, holes in numbers. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from schemas.archive.base import PAGE_EVENTS_MAX, Stored
+from schemas.archive.base import PAGE_EVENTS_MAX, SCAN_ROUNDS_MAX, Page, Stored
 from schemas.overlay import Overlay
 from schemas.records import Command, Event
 
 
-class Filled(NamedTuple):
-    """What a chunk of rows adds to a page. ``next_seq`` None: the chunk is used up and the page not full."""
+class Draft:
+    """A page under way: give `take` up to ``chunk`` rows from ``at`` on, in order, until it says it is done.
 
-    events: list[Event]
-    next_seq: int | None
+    Raises:
+        ValueError: ``limit`` is not one that a read may have.
 
+    """
 
-def check_limit(limit: int) -> None:
-    """Raise ValueError unless ``limit`` is one that a read may have."""
-    if not 1 <= limit <= PAGE_EVENTS_MAX:
-        raise ValueError(f"limit: {limit} is not between 1 and {PAGE_EVENTS_MAX}")
+    def __init__(self, from_seq: int, limit: int) -> None:
+        if not 1 <= limit <= PAGE_EVENTS_MAX:
+            raise ValueError(f"limit: {limit} is not between 1 and {PAGE_EVENTS_MAX}")
+        self.at = max(from_seq, 1)
+        self.chunk = limit + 1
+        self.events: list[Event] = []
+        self.next_seq: int | None = None
+        self._limit = limit
+        self._rounds = 0
 
+    def take(self, rows: Sequence[Event], overlay: Overlay) -> bool:
+        """Take what is shown of ``rows``; return whether the page is done."""
+        for row in rows:
+            if len(self.events) == self._limit:
+                self.next_seq = self.events[-1]["seq"] + 1
+                return True
+            if is_shown(row) and not overlay.hides(row):
+                self.events.append(row)
+        if len(rows) < self.chunk:
+            return True
+        self.at = rows[-1]["seq"] + 1
+        self.chunk = PAGE_EVENTS_MAX + 1
+        self._rounds += 1
+        if self._rounds == SCAN_ROUNDS_MAX:
+            self.next_seq = self.at
+            return True
+        return False
 
-def fill(rows: Sequence[Event], overlay: Overlay, limit: int) -> Filled:
-    """Take from ``rows``, ascending, what is shown, at most ``limit``."""
-    events: list[Event] = []
-    for row in rows:
-        if len(events) == limit:
-            return Filled(events, events[-1]["seq"] + 1)
-        if is_shown(row) and not overlay.hides(row):
-            events.append(row)
-    return Filled(events, None)
+    def page(self, epoch: str) -> Page:
+        """Return what was taken."""
+        return Page(epoch, self.events, self.next_seq)
 
 
 def is_shown(event: Event) -> bool:
@@ -99,6 +116,25 @@ def holes(seqs: Iterable[int], upto: int) -> Iterator[tuple[int, int]]:
         last = max(last, seq)
     if last < upto:
         yield last, upto
+
+
+def seek(first: int, last: int, at_ms: int) -> Generator[int, tuple[int, int] | None, int | None]:
+    """Find by bisection the first number of [``first``, ``last``] whose time is ``at_ms`` or later.
+
+    Yields a number and is sent (seq, at) of the first event that is stored at or behind it, or None.
+    Returns the number found; None: all are before.
+    """
+    low, high, found = first, last + 1, None
+    while low < high:
+        middle = (low + high) // 2
+        row = yield middle
+        if row is None or row[0] >= high:
+            high = middle
+        elif row[1] >= at_ms:
+            high, found = middle, row[0]
+        else:
+            low = row[0] + 1
+    return found
 
 
 def _parts(epoch: str) -> tuple[str, int]:

@@ -23,14 +23,14 @@ from schemas.archive import sqlite_rows as rows
 from schemas.archive import sqlite_schema as schema
 from schemas.archive.base import (
     PAGE_EVENTS_MAX,
-    SCAN_ROUNDS_MAX,
     Archive,
     ArchiveError,
     ArchiveUnavailable,
     Page,
     Stored,
 )
-from schemas.archive.paging import check_limit, fill, holes, oldest_first
+from schemas.archive.gathering import Gathering
+from schemas.archive.paging import Draft, holes, oldest_first
 from schemas.records import Event, Sequenced
 
 T = TypeVar("T")
@@ -59,8 +59,7 @@ class SqliteArchive(Archive):
         self._readers: ThreadPoolExecutor | None = None
         self._connections: list[sqlite3.Connection] = []
         self._local = threading.local()
-        self._waiting: list[tuple[Sequence[Sequenced], asyncio.Future[None]]] = []
-        self._committing: asyncio.Task[None] | None = None
+        self._gathering: Gathering | None = None
         self._streams: dict[tuple[str, str], int] = {}
         self._prune_at = 0.0
 
@@ -78,6 +77,7 @@ class SqliteArchive(Archive):
             else:
                 self._writer = ThreadPoolExecutor(1, "archive-writer")
                 self._readers = ThreadPoolExecutor(READERS, "archive-reader")
+                self._gathering = Gathering(self._commit, self._writer)
 
     async def migrate(self) -> Sequence[str]:
         """Bring the file to this version's schema."""
@@ -90,8 +90,9 @@ class SqliteArchive(Archive):
 
     async def close(self) -> None:
         """Finish what is being written, and close."""
-        if self._committing is not None:
-            await self._committing
+        gathering, self._gathering = self._gathering, None
+        if gathering is not None:
+            await gathering.finish()
         for pool in (self._writer, self._readers):
             if pool is not None:
                 await asyncio.to_thread(pool.shutdown)
@@ -103,12 +104,9 @@ class SqliteArchive(Archive):
 
     async def write(self, segments: Sequence[Sequenced]) -> None:
         """Upsert; one commit takes all writes that wait for it."""
-        self._pool(self._writer)
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((segments, written))
-        if self._committing is None or self._committing.done():
-            self._committing = asyncio.get_running_loop().create_task(self._commit_waiting())
-        await written
+        if self._gathering is None:
+            raise ArchiveUnavailable(f"{self._path}: not open")
+        await self._gathering.write(segments)
 
     async def read(
         self,
@@ -121,21 +119,17 @@ class SqliteArchive(Archive):
         comments_only: bool = True,
     ) -> Page | None:
         """Return a page, as of one moment."""
-        check_limit(limit)
+        draft = Draft(from_seq, limit)
 
         def work(connection: sqlite3.Connection) -> Page | None:
-            known = rows.epochs(connection, stream_id)
-            if epoch is not None:
-                at = next((row.number for row in known if row.epoch == epoch), None)
-                wanted = epoch
-            else:
-                newest = oldest_first(row.place for row in known)
-                wanted = newest[-1].epoch if newest else ""
-                at = next((row.number for row in known if row.epoch == wanted), None)
-            if at is None:
+            known = {row.epoch: row for row in rows.epochs(connection, stream_id)}
+            newest = oldest_first(row.place for row in known.values())[-1:]
+            wanted = epoch if epoch is not None else next((each.epoch for each in newest), "")
+            if wanted not in known:
                 return None
+            at = known[wanted].number
             asked = rows.Asked(at, from_seq, to_seq, comments_only=comments_only)
-            return _page(connection, wanted, asked, limit)
+            return _page(connection, wanted, asked, draft)
 
         return await self._read(work)
 
@@ -204,22 +198,6 @@ class SqliteArchive(Archive):
 
         return await asyncio.get_running_loop().run_in_executor(self._pool(self._writer), work)
 
-    async def _commit_waiting(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting:
-            waiting, self._waiting = self._waiting, []
-            segments = [segment for each, _ in waiting for segment in each]
-            try:
-                await loop.run_in_executor(self._writer, self._commit, segments)
-            except Exception as error:  # noqa: BLE001 - every caller gets it
-                for _, written in waiting:
-                    if not written.done():
-                        written.set_exception(error)
-            else:
-                for _, written in waiting:
-                    if not written.done():
-                        written.set_result(None)
-
     def _commit(self, segments: Iterable[Sequenced]) -> None:
         with self._translated():
             connection = self._connection()
@@ -287,7 +265,6 @@ class SqliteArchive(Archive):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")  # KiB
-        connection.execute("PRAGMA mmap_size = 1073741824")
         return connection
 
     @contextmanager
@@ -302,18 +279,11 @@ class SqliteArchive(Archive):
             raise ArchiveUnavailable(said) from error
 
 
-def _page(connection: sqlite3.Connection, epoch: str, asked: rows.Asked, limit: int) -> Page:
-    events: list[Event] = []
-    chunk = limit + 1
-    for _ in range(SCAN_ROUNDS_MAX):
-        found = rows.events(connection, asked, chunk)
-        filled = fill(found, rows.overlay(connection, asked.stream, found), limit - len(events))
-        events += filled.events
-        if filled.next_seq is not None or len(found) < chunk:
-            return Page(epoch, events, filled.next_seq)
-        asked = asked._replace(from_seq=found[-1]["seq"] + 1)
-        chunk = PAGE_EVENTS_MAX + 1
-    return Page(epoch, events, asked.from_seq)
+def _page(connection: sqlite3.Connection, epoch: str, asked: rows.Asked, draft: Draft) -> Page:
+    while True:
+        found = rows.events(connection, asked._replace(from_seq=draft.at), draft.chunk)
+        if draft.take(found, rows.overlay(connection, asked.stream, found)):
+            return draft.page(epoch)
 
 
 @contextmanager

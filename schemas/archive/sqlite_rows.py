@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from schemas.archive.paging import EpochRow
+from schemas.archive.paging import EpochRow, seek
 from schemas.overlay import Overlay
 from schemas.records import Command, Event
 
@@ -131,24 +131,20 @@ def seqs(connection: sqlite3.Connection, stream: int, upto: int) -> Iterator[int
 
 
 def seq_at(connection: sqlite3.Connection, stream: int, at_ms: int) -> int | None:
-    """Return the first number at or after a time, by bisection; None: all are before."""
+    """Return the first number at or after a time; None: all are before."""
     query = "SELECT min(seq), max(seq) FROM events WHERE stream = ?"
-    low, high = connection.execute(query, (stream,)).fetchone()
-    if low is None:
+    first, last = connection.execute(query, (stream,)).fetchone()
+    if first is None:
         return None
-    high += 1
-    # Of the stored numbers, every one below low is before at_ms, and every one from high on is not.
-    while low < high:
-        middle = (low + high) // 2
-        query = "SELECT seq, at FROM events WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1"
-        row = connection.execute(query, (stream, middle)).fetchone()
-        if row is None or row[0] >= high or row[1] >= at_ms:
-            high = middle
-        else:
-            low = row[0] + 1
-    query = "SELECT seq FROM events WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1"
-    row = connection.execute(query, (stream, low)).fetchone()
-    return row and int(row[0])
+    search = seek(first, last, at_ms)
+    query = "SELECT seq, at FROM events WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1"
+    try:
+        asked = next(search)
+        while True:
+            asked = search.send(connection.execute(query, (stream, asked)).fetchone())
+    except StopIteration as done:
+        found: int | None = done.value
+        return found
 
 
 def erase(connection: sqlite3.Connection, stream: int, user_id: str) -> int:

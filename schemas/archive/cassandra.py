@@ -1,0 +1,344 @@
+"""The archive in Cassandra: a partition a stream, epoch and 16,384 numbers; a page is one slice of it.
+
+Writes that wait together go out together (`schemas.archive.gathering`), in unlogged batches of one partition
+each. What makes an event visible or hidden is written before the event: when a read finds number n as a
+stream's end, every delete up to n is in force. No counters, no batches across partitions, and no lightweight
+transactions but the migrations' lock.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from heapq import merge
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import structlog
+
+from schemas import settings as config
+from schemas.archive import cassandra_rows as rows
+from schemas.archive import cassandra_schema as schema
+from schemas.archive.base import (
+    PAGE_EVENTS_MAX,
+    Archive,
+    ArchiveError,
+    ArchiveUnavailable,
+    Page,
+    Stored,
+)
+from schemas.archive.cassandra_cql import EVENT_TABLES, STATEMENTS
+from schemas.archive.cassandra_erase import erase
+from schemas.archive.cassandra_rows import READERS, SEQ_MAX, Partition, bucket_of
+from schemas.archive.cassandra_session import FAULTS, Session, unavailable
+from schemas.archive.gathering import Gathering
+from schemas.archive.paging import Draft, EpochRow, holes, oldest_first, seek
+from schemas.overlay import Overlay
+from schemas.records import Event, Sequenced
+
+RETRY_SECONDS_FIRST = 0.5
+RETRY_SECONDS_MAX = 5.0
+LISTED_MAX = 200_000
+"""Epochs and buckets that the writer remembers to have listed; beyond it starts over."""
+DAY_SECONDS = 86_400
+TARGETS_PER_QUERY = 250
+ALL_EVENTS = tuple(EVENT_TABLES)
+COMMENTS_ALONE = ("comments_by_stream",)
+
+log = structlog.get_logger()
+
+
+class _Place(NamedTuple):
+    """An epoch of a stream as stored: its buckets, ascending, and its last number."""
+
+    epoch: str
+    buckets: Sequence[int]
+    seq: int
+
+
+class CassandraArchive(Archive):
+    """See the module. ``now``: seconds since 1970, for retention alone."""
+
+    def __init__(
+        self, cassandra: config.Cassandra, archive: config.Archive, *, now: Callable[[], float] = time.time
+    ) -> None:
+        self._settings = cassandra
+        self._retention_days = archive.retention_days
+        self._now = now
+        self._session: Session | None = None
+        self._prepared: dict[str, Any] = {}
+        self._binder = rows.Binder({})
+        self._writer = ThreadPoolExecutor(1, "archive-writer")
+        self._gathering = Gathering(self._commit, self._writer)
+        self._listed: dict[tuple[str, ...] | Partition, float] = {}
+
+    async def open(self) -> None:
+        """Connect; wait for a node, and for the schema."""
+        wait, said = RETRY_SECONDS_FIRST, ""
+        while self._session is None:
+            try:
+                self._session = await asyncio.to_thread(self._connect)
+            except ArchiveUnavailable as error:
+                if said != str(error):
+                    log.warning("archive not there yet; waiting", error=str(error))
+                said = str(error)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, RETRY_SECONDS_MAX)
+
+    async def migrate(self) -> Sequence[str]:
+        """Bring the keyspace to this version's schema."""
+
+        def work() -> Sequence[str]:
+            session = Session.connect(self._settings)
+            try:
+                return schema.migrate(session.raw, self._settings, self._retention_days)
+            except FAULTS as error:
+                raise unavailable(error) from error
+            finally:
+                session.close()
+
+        return await asyncio.to_thread(work)
+
+    async def close(self) -> None:
+        """Finish what is being written, and disconnect."""
+        await self._gathering.finish()
+        await asyncio.to_thread(self._writer.shutdown)
+        session, self._session = self._session, None
+        if session is not None:
+            await asyncio.to_thread(session.close)
+
+    async def write(self, segments: Sequence[Sequenced]) -> None:
+        """Upsert, together with whatever else waits."""
+        self._open_session()
+        await self._gathering.write(segments)
+
+    async def read(
+        self,
+        stream_id: str,
+        *,
+        from_seq: int,
+        to_seq: int | None = None,
+        limit: int = PAGE_EVENTS_MAX,
+        epoch: str | None = None,
+        comments_only: bool = True,
+    ) -> Page | None:
+        """Return a page; the hides are read behind its rows."""
+        draft = Draft(from_seq, limit)
+        places = await self._places(stream_id, epoch)
+        if not places:
+            return None
+        place = places[-1]
+        last = place.seq if to_seq is None else to_seq
+        tables = COMMENTS_ALONE if comments_only else ALL_EVENTS
+        while True:
+            found = await self._slice(stream_id, place, (draft.at, last), draft.chunk, tables)
+            if draft.take(found, await self._overlay(stream_id, place.epoch, found)):
+                return draft.page(place.epoch)
+
+    async def raw(self, stream_id: str, epoch: str, from_seq: int, to_seq: int) -> Sequence[Event]:
+        """Return all that is stored of a range."""
+        found: list[Event] = []
+        for place in await self._places(stream_id, epoch):
+            at = from_seq
+            while part := await self._slice(stream_id, place, (at, to_seq), PAGE_EVENTS_MAX, ALL_EVENTS):
+                found += part
+                at = part[-1]["seq"] + 1
+        return found
+
+    async def end(self, stream_id: str) -> Stored | None:
+        """Return the newest epoch's end."""
+        known = await self.epochs(stream_id)
+        return known[-1] if known else None
+
+    async def epochs(self, stream_id: str) -> Sequence[Stored]:
+        """Return every epoch, oldest first."""
+        return [Stored(place.epoch, place.seq) for place in await self._places(stream_id)]
+
+    async def seq_at(self, stream_id: str, at_ms: int, epoch: str | None = None) -> int | None:
+        """Find a time by halving the range of numbers."""
+        places = await self._places(stream_id, epoch)
+        if not places:
+            return None
+        search = seek(1, places[-1].seq, at_ms)
+        try:
+            asked = next(search)
+            while True:
+                asked = search.send(await self._first(stream_id, places[-1], asked))
+        except StopIteration as done:
+            found: int | None = done.value
+            return found
+
+    async def missing(self, stream_id: str, epoch: str, upto: int) -> Sequence[tuple[int, int]]:
+        """Return the holes up to ``upto``."""
+        places = await self._places(stream_id, epoch)
+        session = self._open_session()
+
+        def seqs() -> Iterator[int]:
+            for place in places:
+                for bucket in place.buckets:
+                    key = (*Partition(stream_id, epoch, bucket), 1, upto)
+                    found = (session.all_rows(self._prepared[f"seqs {table}"], key) for table in EVENT_TABLES)
+                    yield from (seq for (seq,) in merge(*found))
+
+        return await asyncio.to_thread(lambda: list(holes(seqs(), upto)))
+
+    async def erase_user(self, user_id: str) -> int:
+        """Blank a user's rows: every partition is looked through, since an index would cost each write."""
+        return await asyncio.to_thread(erase, self._open_session(), self._prepared, user_id)
+
+    def _open_session(self) -> Session:
+        if self._session is None:
+            raise ArchiveUnavailable("Cassandra: not connected")
+        return self._session
+
+    def _connect(self) -> Session:
+        session = Session.connect(self._settings)
+        keyspace = self._settings.keyspace
+        try:
+            if not schema.exists(session.raw, keyspace):
+                raise ArchiveUnavailable(f"keyspace {keyspace} has no schema: run «livecomments migrate»")
+            if schema.is_locked(session.raw, keyspace):
+                raise ArchiveUnavailable(f"keyspace {keyspace} is being migrated")
+            schema.check(session.raw, keyspace)
+            session.raw.set_keyspace(keyspace)
+            for name, statement in STATEMENTS.items():
+                self._prepared[name] = session.raw.prepare(statement)
+                self._prepared[name].is_idempotent = True
+            self._binder = rows.Binder(self._prepared)
+        except FAULTS as error:
+            session.close()
+            raise unavailable(error) from error
+        except (ArchiveUnavailable, ArchiveError):
+            session.close()
+            raise
+        return session
+
+    # Writing, in the writer's thread.
+
+    def _commit(self, segments: Sequence[Sequenced]) -> None:
+        parts = rows.split(segments)
+        first = [*self._listing(parts), *self._hiding(parts)]
+        if first:
+            self._open_session().send(statement for _, statement in first)
+            if len(self._listed) > LISTED_MAX:
+                self._listed.clear()
+            self._listed.update((key, self._now()) for key, _ in first if key is not None)
+        self._open_session().send(self._rows(parts))
+
+    def _listing(self, parts: rows.Split) -> Iterator[tuple[Any, Any]]:
+        """Yield (key, statement) for epochs and buckets that were not listed yet, or not today."""
+        keys: dict[Any, int] = {}
+        for partition, events in parts.partitions.items():
+            at_us = events[0]["at"] * 1000
+            keys.setdefault((partition.epoch,), at_us)
+            if partition.bucket:
+                keys.setdefault(partition, at_us)
+        stale = self._now() - DAY_SECONDS if self._retention_days is not None else 0.0
+        # A day longer than the events: a list is written anew once a day.
+        ttl = 0 if self._retention_days is None else (self._retention_days + 2) * DAY_SECONDS
+        for key, at_us in keys.items():
+            if self._listed.get(key, -1.0) >= stale:
+                continue
+            if isinstance(key, Partition):
+                yield key, self._binder.bucket(key, at_us, ttl)
+            else:
+                yield key, self._binder.epoch(key[0], at_us, ttl)
+
+    def _hiding(self, parts: rows.Split) -> Iterator[tuple[None, Any]]:
+        for stream_id, epoch, event in parts.hides:
+            for _, ttl in self._living([event]):
+                yield None, self._binder.hide(stream_id, epoch, event, ttl)
+
+    def _rows(self, parts: rows.Split) -> Iterator[Any]:
+        for partition, events in parts.partitions.items():
+            for chunk in rows.chunks(events):
+                living = list(self._living(chunk))
+                if living:
+                    yield self._binder.statements(partition, living)
+
+    def _living(self, events: Iterable[Event]) -> Iterator[tuple[Event, int]]:
+        """Yield events that have not expired, with the seconds they have left (0: for ever)."""
+        if self._retention_days is None:
+            yield from ((event, 0) for event in events)
+            return
+        begin = self._now() - self._retention_days * DAY_SECONDS
+        for event in events:
+            left = int(event["at"] / 1000 - begin)
+            if left > 0:
+                yield event, left
+
+    # Reading.
+
+    async def _places(self, stream_id: str, epoch: str | None = None) -> list[_Place]:
+        """Return a stream's epochs of which events are stored, oldest first, or the one named."""
+        listed = await self._rows_of("buckets", (stream_id,))
+        names = {name for name, _ in listed}
+        names |= {epoch} if epoch is not None else {name for (name,) in await self._rows_of("epochs", ())}
+        if epoch is not None:
+            names = {epoch}
+        buckets = {name: [0, *sorted(bucket for each, bucket in listed if each == name)] for name in names}
+        found = await asyncio.gather(*(self._place(stream_id, name, buckets[name]) for name in buckets))
+        places = [place for place in found if place is not None]
+        if len(places) < 2:
+            return places
+        firsts = await asyncio.gather(*(self._first(stream_id, place, 1) for place in places))
+        began = [first[1] if first else 0 for first in firsts]
+        order = oldest_first(EpochRow(p.epoch, p.seq, at) for p, at in zip(places, began, strict=True))
+        by_epoch = {place.epoch: place for place in places}
+        return [by_epoch[stored.epoch] for stored in order]
+
+    async def _place(self, stream_id: str, epoch: str, buckets: Sequence[int]) -> _Place | None:
+        for bucket in reversed(buckets):
+            key = (*Partition(stream_id, epoch, bucket), 0, SEQ_MAX)
+            ends = await asyncio.gather(*(self._rows_of(f"last {table}", key) for table in EVENT_TABLES))
+            seqs = [row[0] for end in ends for row in end]
+            if seqs:
+                return _Place(epoch, buckets, max(seqs))
+        return None
+
+    async def _slice(
+        self, stream_id: str, place: _Place, seqs: tuple[int, int], limit: int, tables: Sequence[str]
+    ) -> list[Event]:
+        """Return the first ``limit`` stored events of a range, ascending."""
+        found: list[Event] = []
+        for bucket in place.buckets:
+            if not bucket_of(seqs[0]) <= bucket <= bucket_of(seqs[1]):
+                continue
+            key = (*Partition(stream_id, place.epoch, bucket), *seqs, limit - len(found))
+            parts = await asyncio.gather(*(self._rows_of(f"page {table}", key) for table in tables))
+            events = (
+                [READERS[table](row) for row in part] for table, part in zip(tables, parts, strict=True)
+            )
+            found += list(merge(*events, key=itemgetter("seq")))[: limit - len(found)]
+            if len(found) == limit:
+                break
+        return found
+
+    async def _first(self, stream_id: str, place: _Place, seq: int) -> tuple[int, int] | None:
+        """Return (seq, at) of the first event stored at or behind a number."""
+        for bucket in place.buckets:
+            if bucket < bucket_of(seq):
+                continue
+            key = (*Partition(stream_id, place.epoch, bucket), seq, SEQ_MAX)
+            parts = await asyncio.gather(*(self._rows_of(f"first {table}", key) for table in EVENT_TABLES))
+            found = [row for part in parts for row in part if row[1] is not None]
+            if found:
+                first = min(found)
+                return first[0], rows.milliseconds(first[1])
+        return None
+
+    async def _overlay(self, stream_id: str, epoch: str, found: Sequence[Event]) -> Overlay:
+        """Return what hides any of these events, whenever it came."""
+        targets = sorted({event[name] for event in found for name in ("id", "user_id")})
+        cuts = [*range(0, len(targets), TARGETS_PER_QUERY), len(targets)]
+        asked = [(stream_id, epoch, targets[start:end]) for start, end in pairwise(cuts)]
+        overlay = Overlay()
+        for part in await asyncio.gather(*(self._rows_of("hides", each) for each in asked)):
+            for kind, target, seq in part:
+                overlay.hide(kind, target, seq)
+        return overlay
+
+    async def _rows_of(self, name: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+        session = self._open_session()
+        return await session.rows(self._prepared[name], parameters)
