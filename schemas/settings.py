@@ -85,6 +85,10 @@ class Edge(_Section):
     connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000
     subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 16
     commands_per_second_max: Annotated[int, Field(ge=1)] = 30
+    handshakes_per_second_max: Annotated[int, Field(ge=1)] = 1_500
+    """Beyond it a handshake is answered 503 with Retry-After, so that those connected notice nothing."""
+    proxies: tuple[str, ...] = ()
+    """Addresses whose ``X-Forwarded-For`` is believed: its last entry is the viewer's address."""
     origins: tuple[str, ...] = ()
     """Allowed ``Origin`` values; empty allows the edge's own origin and loopback only."""
     echo_path: str | None = None
@@ -128,6 +132,8 @@ class Auth(_Section):
     leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 10
     guests: bool = True
     """Whether a connection without a token may read."""
+    revocation_days: Annotated[int, Field(ge=1, le=3_650)] = 30
+    """How long a revocation is kept: at least as long as any token lives."""
 
 
 class Limits(_Section):
@@ -142,9 +148,37 @@ class Limits(_Section):
 
 
 class Sampling(_Section):
+    """When a stream is sampled, and how much of it a viewer gets."""
+
+    secret: str = Field(default="", repr=False)
+    """Key of the draw: who knows it can choose comment ids that are shown. Empty: made from auth.secret."""
     viewers_threshold: Annotated[int, Field(ge=1)] = 100_000
-    rate_per_second: Annotated[float, Field(gt=0, le=100)] = 4.0
+    viewers_off_share: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Of the threshold: below it for ``viewers_off_seconds``, sampling ends."""
+    viewers_off_seconds: Annotated[float, Field(ge=0)] = 300.0
     latency_limit_ms: Annotated[int, Field(ge=50)] = 300
+    """Of p99 from append to socket; beyond it for ``latency_on_seconds``, sampling begins."""
+    latency_on_seconds: Annotated[float, Field(ge=0)] = 3.0
+    latency_off_seconds: Annotated[float, Field(ge=0)] = 60.0
+    rate_per_second: Annotated[float, Field(gt=0, le=100)] = 4.0
+    """Comments that a viewer of a sampled stream gets."""
+    rate_per_second_min: Annotated[float, Field(gt=0, le=100)] = 0.5
+    queue_limit_ms: Annotated[int, Field(ge=1)] = 50
+    """An edge whose shortest delay of a second is beyond it has a queue: the rate is lowered."""
+    clean_seconds: Annotated[float, Field(ge=0)] = 3.0
+    """Without a queue, until the rate is raised again."""
+    late_ms: Annotated[int, Field(ge=50)] = 400
+    """An edge skips, and announces, what is for single lanes and older than this when it would be sent."""
+
+
+class Reactions(_Section):
+    """Taps on an emoji, counted."""
+
+    emoji: tuple[str, ...] = ("❤", "👍", "😂", "😮", "😢", "👏", "🔥", "🎉")
+    """What may be tapped."""
+    taps_per_second: Annotated[float, Field(gt=0, le=1_000)] = 10.0
+    """Of one connection; the burst is five times that, and what goes beyond is not counted."""
+    window_ms: Annotated[int, Field(ge=50, le=10_000)] = 500
 
 
 class Moderation(_Section):
@@ -186,6 +220,7 @@ class Settings(_Section):
     auth: Auth = Auth()
     limits: Limits = Limits()
     sampling: Sampling = Sampling()
+    reactions: Reactions = Reactions()
     moderation: Moderation = Moderation()
     stage: Stage = Stage()
     log: Log = Log()
@@ -250,7 +285,7 @@ def _put(values: dict[str, Any], name: str, raw: str) -> None:
     values[last] = [part.strip() for part in raw.split(",") if part.strip()] if last in _TUPLES else raw
 
 
-_TUPLES = {"hosts", "origins"}
+_TUPLES = {"hosts", "origins", "proxies", "emoji"}
 
 
 def _nearest(name: str, known: list[str]) -> str:
