@@ -28,7 +28,9 @@ def configure(log: Log, process: str) -> None:
         _named(process),
         _redact,
     ]
-    renderer = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    # Not structlog's own traces: they show variables, and those hold tokens and texts.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = plain if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer]
         if not console

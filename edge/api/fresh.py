@@ -60,6 +60,8 @@ def nothing(after: int) -> Fresh:
 def join(after: int, upto: int, segments: Iterable[Mapping[str, Any]]) -> Fresh:
     """Put a window's segments behind the archive's end ``after``; they must reach ``upto`` at least.
 
+    Segments before ``after`` add their deletes alone: one may be of a comment that came later.
+
     Raises:
         BehindError: a range between the archive's end and ``upto`` is missing.
 
@@ -67,12 +69,12 @@ def join(after: int, upto: int, segments: Iterable[Mapping[str, Any]]) -> Fresh:
     steps: list[Step] = []
     overlay, seq = Overlay(), after
     for segment in segments:
+        overlay.add_all(segment["events"])
         step = follow(segment["epoch"], seq, segment)
         if step is None:
             continue
         if step.gap is not None:
             raise BehindError(f"({step.gap[0]}, {step.gap[1]}] is neither in the archive nor in the window")
-        overlay.add_all(step.events)
         steps.append(step)
         seq = step.to_seq
     if seq < upto:

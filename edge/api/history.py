@@ -21,6 +21,9 @@ READ_SECONDS = 5.0
 """For one read of all stores."""
 JOIN_SECONDS = 0.1
 """Requests for one page that come within this share one read; more, and a delete could be missed."""
+OVERLAP_SEQS = 200
+"""How far before the archive's end the window is read, for deletes of comments that came after them."""
+
 V = TypeVar("V")
 
 
@@ -110,7 +113,8 @@ class History:
     async def _fresh(self, stream_id: str, epoch: str, stored: int, upto: int | None) -> Fresh:
         if upto is not None and upto <= stored:
             return fresh.nothing(stored)
-        segments = await self._window.between(stream_id, epoch, stored, upto or SEQ_MAX)
+        since = max(0, stored - OVERLAP_SEQS)
+        segments = await self._window.between(stream_id, epoch, since, upto or SEQ_MAX)
         if segments is None:
             raise Away("the archive is behind, and the window cannot be read now")
         return fresh.join(stored, upto or stored, segments)

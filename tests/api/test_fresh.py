@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.api import fresh
 from edge.api.fresh import BehindError
+from edge.api.history import OVERLAP_SEQS
 from schemas.archive import Stored
 from schemas.overlay import Overlay
 from schemas.stores import Head
@@ -44,7 +45,7 @@ def test_what_is_shown_is_what_the_whole_log_shows(
     """However the log is cut, repeated, and shared between archive and window."""
     stored = data.draw(st.integers(0, len(log)))
     segments = sorted(cut(log, one) + cut(log, other), key=lambda each: each["to_seq"])
-    window = [each for each in segments if each["to_seq"] > stored]
+    window = [each for each in segments if each["to_seq"] > stored - OVERLAP_SEQS]
     beyond = fresh.join(stored, len(log), window)
     whole, archived = Overlay(), Overlay()
     whole.add_all(log)

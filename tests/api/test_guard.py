@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from schemas.refusals import Code, Refusal
 from tests.api.fakes import Client, World, world
@@ -119,7 +120,9 @@ async def test_a_fault_of_ours_is_a_problem(here: World, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(here.directory, "newest", fail)
     headers = {"origin": "http://localhost:3000"}
-    answer = await here.client("platform", stream=None)("GET", "/v1/streams", headers=headers)
+    with capture_logs() as logged:
+        answer = await here.client("platform", stream=None)("GET", "/v1/streams", headers=headers)
+    assert [each["event"] for each in logged] == ["request failed"]
     assert answer.problem["status"] == 500
     assert b"s3cret" not in answer.body
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"

@@ -51,6 +51,13 @@ async def test_clear_in_the_window_hides_both(here: World) -> None:
     assert seqs(await read(here)) == [5]
 
 
+async def test_delete_that_came_before_its_comment(here: World) -> None:
+    """The archive has the delete already, and not yet the comment."""
+    here.directory.push(segment([event(1, "delete", id_of(3))]), comments(2, 4))
+    await here.store(segment([event(1, "delete", id_of(3))]))
+    assert seqs(await read(here)) == [2, 4]
+
+
 async def test_shadowed_comments_are_their_authors_own(here: World) -> None:
     """Mask 0 is not for readers, in the window as in the archive."""
     await here.store(segment([event(1, mask=0), event(2)]))
