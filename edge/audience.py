@@ -25,6 +25,9 @@ class Outlet(Protocol):
     def expelled(self, channel: str) -> None:
         """Take note that the subscription to ``channel`` was ended."""
 
+    def go_on(self) -> None:
+        """Send what subscriptions lack that are behind, as far as the socket takes it."""
+
 
 def lane_of(stream_id: str, user_id: str) -> int:
     """Return the lane of a user on a stream, 0 to 63, the same on every edge."""
@@ -32,9 +35,13 @@ def lane_of(stream_id: str, user_id: str) -> int:
 
 
 class Subscriber:
-    """One subscription of one connection. ``behind``: the seq it has, while its socket is full."""
+    """One subscription of one connection.
 
-    __slots__ = ("behind", "codec", "lane", "outlet", "user_id")
+    ``behind``: the seq it has, while it lacks some of what was sent. ``exact``: it is behind because it
+    came back, and gets everything; not because it is slow.
+    """
+
+    __slots__ = ("behind", "codec", "exact", "lane", "outlet", "user_id")
 
     def __init__(self, outlet: Outlet, codec: Codec, user_id: str, lane: int) -> None:
         self.outlet = outlet
@@ -42,6 +49,7 @@ class Subscriber:
         self.user_id = user_id
         self.lane = lane
         self.behind: int | None = None
+        self.exact = False
 
 
 class Group:
@@ -112,13 +120,13 @@ class Audience:
         return True
 
     def block(self, subscriber: Subscriber, seq: int) -> None:
-        """Leave out a subscriber whose socket is full, and which has everything up to ``seq``."""
+        """Leave out a subscriber that is behind: it has everything up to ``seq``."""
         subscriber.behind = seq
         self._leave_group(subscriber)
 
     def unblock(self, subscriber: Subscriber) -> None:
         """Take a subscriber (back) into its group."""
-        subscriber.behind = None
+        subscriber.behind, subscriber.exact = None, False
         key = (subscriber.codec.name, subscriber.lane)
         group = self._groups.get(key)
         if group is None:

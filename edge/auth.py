@@ -24,6 +24,7 @@ from schemas.settings import DEVELOPMENT_SECRET, Auth, Settings, SettingsError
 TOKEN_CHARS_MAX = 8_192
 USER_ID_CHARS_MAX = 128
 NAME_CHARS_MAX = 100
+TOKEN_ID_CHARS_MAX = 255
 DEV_TOKEN_SECONDS = 12 * 3600
 ROLES: Final = frozenset({"viewer", "creator", "moderator", "platform"})
 STREAM_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -47,7 +48,7 @@ class InsecureSecretError(EdgeError):
 class Viewer:
     """Who is asking. ``stream_id``: the one stream the token is for; None: any.
 
-    ``role`` is guest | viewer | creator | moderator | platform; ``expires_at`` in seconds since 1970.
+    ``role`` is guest | viewer | creator | moderator | platform; times in seconds since 1970.
     """
 
     user_id: str
@@ -56,6 +57,7 @@ class Viewer:
     stream_id: str | None = None
     expires_at: int | None = None
     token_id: str | None = None
+    issued_at: float | None = None
 
     def may_read(self, stream_id: str) -> bool:
         """Whether they may see this stream."""
@@ -80,16 +82,22 @@ class Viewer:
 
 
 class Authenticator:
-    """Verifies and mints tokens. ``now``: seconds since 1970.
+    """Verifies and mints tokens. ``now``: seconds since 1970; ``revoked``: whether a good one was revoked.
 
     Raises:
         SettingsError: RS256 or ES256 without a readable ``jwks_file``.
 
     """
 
-    def __init__(self, auth: Auth, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        auth: Auth,
+        now: Callable[[], float] = time.time,
+        revoked: Callable[[Viewer], bool] | None = None,
+    ) -> None:
         self._auth = auth
         self._now = now
+        self._revoked = revoked
         self._keys = _public_keys(auth) if auth.algorithm != "HS256" else {}
 
     def verify(self, token: str) -> Viewer:
@@ -109,7 +117,10 @@ class Authenticator:
         except (jwt.PyJWTError, ValueError) as error:
             raise TokenError(f"the token is not valid: {type(error).__name__}") from None
         self._check_times(claims)
-        return _viewer(claims)
+        viewer = _viewer(claims)
+        if self._revoked is not None and self._revoked(viewer):
+            raise TokenError("the token was revoked")
+        return viewer
 
     def mint(
         self, user: str, stream: str | None, role: str, ttl_seconds: int, name: str | None = None
@@ -206,7 +217,7 @@ def _public_keys(auth: Auth) -> dict[str | None, Any]:
 
 def _viewer(claims: dict[str, Any]) -> Viewer:
     user, role, stream = claims["sub"], claims["role"], claims.get("stream")
-    name = claims.get("name") or user
+    name = claims.get("name") or (user[:NAME_CHARS_MAX] if isinstance(user, str) else user)
     if not _is_text(user, USER_ID_CHARS_MAX) or not _is_text(name, NAME_CHARS_MAX):
         raise TokenError(
             f"the token's sub or name is not 1 to {USER_ID_CHARS_MAX} or {NAME_CHARS_MAX} characters"
@@ -216,7 +227,9 @@ def _viewer(claims: dict[str, Any]) -> Viewer:
     if stream is not None and not is_stream_id(stream):
         raise TokenError("the token's stream is no stream id")
     jti = claims.get("jti")
-    return Viewer(user, name, role, stream, int(claims["exp"]), None if jti is None else str(jti))
+    if jti is not None and not _is_text(jti, TOKEN_ID_CHARS_MAX):
+        raise TokenError(f"the token's jti is not 1 to {TOKEN_ID_CHARS_MAX} characters")
+    return Viewer(user, name, role, stream, int(claims["exp"]), jti, claims.get("iat"))
 
 
 def is_stream_id(value: object) -> bool:

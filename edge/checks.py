@@ -40,10 +40,14 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the author's bucket said. ``code``: None, SLOW_MODE or RATE_LIMITED with the wait."""
+    """What the author's bucket said. ``code``: None, SLOW_MODE or RATE_LIMITED with the wait.
+
+    ``retry``: the same id went on before.
+    """
 
     code: Code | None = None
     wait_seconds: float = 0.0
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,12 @@ class Facts:
 
 
 def refusal_of_comment(facts: Facts, user_id: str, now_ms: int) -> Refusal | None:
-    """Say why a comment is refused; None: it may go on."""
+    """Say why a comment is refused; None: it may go on.
+
+    A retry may: it can be in the log already, and only the log knows what became of it.
+    """
+    if facts.spent.retry:
+        return None
     ban = facts.ban
     if ban is not None and ban.kind in _BAN_CODES and (ban.until is None or ban.until > now_ms):
         wait = None if ban.until is None else (ban.until - now_ms) / 1000

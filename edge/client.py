@@ -10,17 +10,20 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
+from edge.admission import Admission, admit, history
 from edge.audience import Subscriber, Write, lane_of
 from edge.auth import Viewer
-from edge.errors import FeedAwayError, Forbidden
+from edge.errors import FeedAwayError, Forbidden, fault
 from edge.hub import Hub
+from edge.notices import Box, Mailroom
 from edge.protocol import codes
 from edge.protocol import commands as c
 from edge.protocol.codec import Codec, MalformedError
 from edge.protocol.codes import Close, Error
 from edge.protocol.session import Action, Answer, Count, Enter, Join, Look, Post, Quit, Rules, Session, Shut
+from edge.ring import Held
 from edge.stats import Stats
-from edge.stream import Admission, Stream
+from edge.stream import Stream
 from schemas.refusals import Refusal
 
 TASKS_MAX = 32
@@ -80,11 +83,12 @@ class House:
     """What all clients of an edge share. ``now``: seconds, monotonic; ``wall``: seconds since 1970."""
 
     hub: Hub
+    mailroom: Mailroom
     door: Door
     rules: Rules
     registry: Registry
     stats: Stats
-    outbox_bytes_max: int
+    first_events: int
     now: Callable[[], float]
     wall: Callable[[], float]
     new_id: Callable[[], str]
@@ -108,7 +112,7 @@ class Client:
         self._shut = shut
         self.session = Session(house.rules, house.new_id(), house.now())
         self._joins: dict[str, Join] = {}
-        self._subscribers: dict[str, tuple[Stream, Subscriber]] = {}
+        self._subscribers: dict[str, tuple[Stream | Box, Subscriber]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._entered = False
         self.blocked = False
@@ -154,25 +158,42 @@ class Client:
     def block(self) -> None:
         """Send no live frames for now: the socket is full."""
         self.blocked = True
-        for stream, subscriber in self._subscribers.values():
-            if subscriber.behind is None:
-                stream.audience.block(subscriber, stream.sent)
+        for place, subscriber in self._subscribers.values():
+            if isinstance(place, Stream):
+                place.block(subscriber)
+            else:
+                self._house.mailroom.block(subscriber)
 
     def unblock(self) -> None:
         """Go on; each subscription is told what it missed, or that it missed something."""
         self.blocked = False
-        for stream, subscriber in list(self._subscribers.values()):
-            if self.blocked:
-                return
-            frame = stream.resume(subscriber, self._house.outbox_bytes_max // 2)
-            if frame is not None:
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Send what subscriptions lack that are behind, until the socket is full."""
+        for place, subscriber in list(self._subscribers.values()):
+            while subscriber.behind is not None and not self.blocked and not self.closed:
+                frame = self._next(place, subscriber)
+                if frame is None:
+                    break
                 self.write(frame)
 
     def expelled(self, channel: str) -> None:
-        """Forget a subscription that the stream ended."""
-        stream, _ = self._subscribers.pop(channel)
+        """Forget a subscription that the stream or the mailroom ended."""
+        place, subscriber = self._subscribers.pop(channel)
         self.session.channels.discard(channel)
-        self._house.hub.close(stream.id)
+        self._give_back(place.id if isinstance(place, Stream) else None, subscriber.user_id)
+
+    def _next(self, place: Stream | Box, subscriber: Subscriber) -> bytes | None:
+        if isinstance(place, Stream):
+            return place.resume(subscriber)
+        return self._house.mailroom.resume(place, subscriber)
+
+    def _give_back(self, stream_id: str | None, user_id: str) -> None:
+        if stream_id is not None:
+            self._house.hub.close(stream_id)
+        else:
+            self._house.mailroom.close(user_id)
 
     def _act(self, action: Action) -> None:  # noqa: C901 - one line a case
         match action:
@@ -184,23 +205,21 @@ class Client:
                 self._shut(close)
             case Enter(id_):
                 self._enter(id_)
-            case Join(stream_id=None):
-                self._join_own(action)
             case Join(id_, channel):
                 self._joins[channel] = action
-                self._spawn(id_, self._join, action)
+                if not self._spawn(id_, self._join, action):
+                    self._refuse(action, c.Failed.of(Error.TOO_MANY_REQUESTS))
             case Quit(id_, channel):
                 self._leave(channel)
                 self._answer(id_, c.Unsubscribed())
             case Post(id_):
-                self._spawn(id_, self._post, action)
+                if not self._spawn(id_, self._post, action):
+                    self._answer(id_, c.Failed.of(Error.TOO_MANY_REQUESTS))
             case Look(id_):
-                self._spawn(id_, self._look, action)
+                if not self._spawn(id_, self._look, action):
+                    self._answer(id_, c.Failed.of(Error.TOO_MANY_REQUESTS))
             case Count(id_, stream_id):
-                stream = self._house.hub.find(stream_id)
-                audience = stream.audience if stream is not None else None
-                counted = c.Counted(audience.count, audience.users) if audience else c.Counted(0, 0)
-                self._answer(id_, counted)
+                self._answer(id_, self._counted(stream_id))
 
     def _answer(self, id_: int, result: c.Result) -> None:
         if not self.closed:
@@ -216,55 +235,71 @@ class Client:
         house.stats.connects += 1
         self._answer(id_, self.session.connected(house.wall()))
 
-    def _spawn(self, id_: int, work: Callable[[T], Coroutine[Any, Any, None]], action: T) -> None:
+    def _counted(self, stream_id: str) -> c.Result:
+        """Count the stream's viewers: all of them where that is known, else this edge's."""
+        stream = self._house.hub.find(stream_id)
+        if stream is None:
+            return c.Counted(0, 0)
+        audience = stream.audience
+        return c.Counted(max(audience.count, stream.viewers), audience.users)
+
+    def _spawn(self, id_: int, work: Callable[[T], Coroutine[Any, Any, None]], action: T) -> bool:
+        """Begin a task; False: too many are under way."""
         if len(self._tasks) >= TASKS_MAX:
-            self._answer(id_, c.Failed.of(Error.TOO_MANY_REQUESTS))
-            return
+            return False
         task = asyncio.get_running_loop().create_task(self._guarded(id_, work, action))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     async def _guarded(self, id_: int, work: Callable[[T], Coroutine[Any, Any, None]], action: T) -> None:
         try:
             await work(action)
-        except Exception:
-            log.exception("command failed", client=self.session.client)
+        except Exception as error:  # noqa: BLE001 - one client's command, not the edge's end
+            log.error("command failed", client=self.session.client, **fault(error))  # noqa: TRY400
             self._answer(id_, c.Failed.of(Error.INTERNAL))
 
-    def _join_own(self, join: Join) -> None:
-        """Subscribe to one's own notices; they have no past yet."""
-        position = join.since or c.Position("", 0)
-        self._answer(join.id, c.Subscribed(position, recovering=join.since is not None, recovered=True))
-
     async def _join(self, join: Join) -> None:
+        house, viewer = self._house, self.session.viewer
+        if viewer is None:
+            return
+        place: Stream | Box
         try:
-            stream = await self._house.hub.open(str(join.stream_id), join.since)
+            if join.stream_id is not None:
+                place = await house.hub.open(join.stream_id, join.since)
+            else:
+                place = await house.mailroom.open(viewer.user_id, join.since)
         except FeedAwayError as error:
             self._refuse(join, c.Failed.of(Error.INTERNAL, str(error)))
             return
         # From here to the write nothing is awaited: the reply comes before any live frame.
         try:
-            admission = self._admit(join, stream)
+            admission = self._admit(join, place, viewer)
         except BaseException:
-            self._house.hub.close(stream.id)
+            self._give_back(join.stream_id, viewer.user_id)
             raise
         if isinstance(admission, c.Failed):
-            self._house.hub.close(stream.id)
+            self._give_back(join.stream_id, viewer.user_id)
             self._refuse(join, admission)
             return
         reply = self._codec.reply(join.id, admission.result)
         self.write(self._codec.frame(reply, *admission.pushes))
+        self.go_on()
 
-    def _admit(self, join: Join, stream: Stream) -> Admission | c.Failed:
-        viewer, since = self.session.viewer, join.since
-        if viewer is None or self._joins.get(join.channel) is not join:
+    def _admit(self, join: Join, place: Stream | Box, viewer: Viewer) -> Admission | c.Failed:
+        house, since = self._house, join.since
+        if self._joins.get(join.channel) is not join:
             return c.Failed.of(Error.NOT_AVAILABLE, "unsubscribed meanwhile")
-        if join.strict and since is not None and not stream.holds(since):
-            return c.Failed.of(Error.UNRECOVERABLE)
-        subscriber = Subscriber(self, self._codec, viewer.user_id, lane_of(stream.id, viewer.user_id))
-        admission = stream.admit(subscriber, since)
+        if isinstance(place, Stream):
+            if join.strict and since is not None and not isinstance(place.judge(since), Held):
+                return c.Failed.of(Error.UNRECOVERABLE)
+            subscriber = Subscriber(self, self._codec, viewer.user_id, lane_of(place.id, viewer.user_id))
+            admission = admit(place, subscriber, since, house.first_events)
+        else:
+            subscriber = Subscriber(self, self._codec, viewer.user_id, 0)
+            admission = house.mailroom.admit(place, subscriber, since)
         del self._joins[join.channel]
-        self._subscribers[join.channel] = (stream, subscriber)
+        self._subscribers[join.channel] = (place, subscriber)
         return admission
 
     def _refuse(self, join: Join, failed: c.Failed) -> None:
@@ -276,8 +311,13 @@ class Client:
     def _leave(self, channel: str) -> None:
         self._joins.pop(channel, None)
         found = self._subscribers.pop(channel, None)
-        if found is not None:
-            self._house.hub.leave(*found)
+        if found is None:
+            return
+        place, subscriber = found
+        if isinstance(place, Stream):
+            self._house.hub.leave(place, subscriber)
+        else:
+            self._house.mailroom.leave(place, subscriber)
 
     async def _post(self, post: Post) -> None:
         house, viewer = self._house, self.session.viewer
@@ -317,7 +357,7 @@ class Client:
         lane = lane_of(look.stream_id, viewer.user_id)
         limit = min(look.limit, HISTORY_EVENTS_MAX) if look.limit >= 0 else HISTORY_EVENTS_MAX
         subscriber = Subscriber(self, self._codec, viewer.user_id, lane)
-        found = stream.history(subscriber, look.since, limit)
+        found = history(stream, subscriber, look.since, limit)
         if found is None:
             return c.Failed.of(Error.UNRECOVERABLE)
         return c.Remembered(stream.position, found[::-1] if look.reverse else found)

@@ -20,6 +20,7 @@ from websockets.typing import Subprotocol
 
 from edge.client import Client, House
 from edge.deadlines import Deadlines
+from edge.errors import fault
 from edge.frontdesk import FrontDesk, Plain, Upgrade
 from edge.messages import Assembler, Message, TooManyFragmentsError
 from edge.protocol import codes
@@ -32,6 +33,8 @@ from edge.stats import Stats
 
 SLOW_SECONDS = 8.0
 """A socket that takes nothing for this long is cut."""
+FRAGMENT_COST = 1 / 16
+"""Of a command: what a client pays of its allowance for each fragment but the first of a message."""
 CLOSE_SECONDS = 2.0
 """For the peer to answer a close frame."""
 PROTOBUF: Subprotocol = Subprotocol("centrifuge-protobuf")
@@ -65,7 +68,7 @@ class Connection(asyncio.Protocol):
     """See the module. Its deadlines are looked at by the wheel (`deadline`)."""
 
     __slots__ = ("_address", "_assembler", "_blocked_at", "_closing_at", "_doorway", "_echo", "_heard",
-                 "_next_ping", "_protocol", "_transport", "_wake", "client")  # fmt: skip
+                 "_lost", "_next_ping", "_protocol", "_transport", "_wake", "client")  # fmt: skip
 
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
@@ -76,6 +79,7 @@ class Connection(asyncio.Protocol):
         self._address = ""
         self._echo = False
         self._heard = True
+        self._lost = False
         self._blocked_at: float | None = None
         self._closing_at: float | None = None
         self._next_ping = 0.0
@@ -94,11 +98,21 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
         doorway.connections.add(self)
-        doorway.desk.came(self._address)
-        self._wake_at(self._next_ping)
+        if doorway.desk.came(self._address):
+            self._wake_at(self._next_ping)
+        else:
+            doorway.stats.handshakes_refused += 1
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Feed the protocol, and act on what it finds."""
+        """Feed the protocol, and act on what it finds; a fault of ours ends this connection alone."""
+        try:
+            self._received(data)
+        except Exception as error:  # noqa: BLE001 - nobody else is to notice
+            log.error("connection failed", **fault(error))  # noqa: TRY400
+            self._transport.abort()
+
+    def _received(self, data: bytes) -> None:
         self._heard = True
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
@@ -125,6 +139,9 @@ class Connection(asyncio.Protocol):
         if self.client is not None:
             self.client.close()
             self.client = None
+        # The wheel holds this until its next deadline; what is large goes now.
+        self._lost = True
+        del self._protocol, self._assembler
 
     def pause_writing(self) -> None:
         """Outbox full: no more live frames, and nothing is read that would be answered."""
@@ -151,6 +168,8 @@ class Connection(asyncio.Protocol):
         if now < self._wake:
             return None  # an entry from before: there is an earlier one
         self._wake = math.inf
+        if self._lost:
+            return None
         at = self._due(now)
         if at is not None:
             self._wake = at
@@ -232,13 +251,16 @@ class Connection(asyncio.Protocol):
         match answer:
             case Plain(response):
                 self._respond(response)
-            case Upgrade(echo, protobuf):
+            case Upgrade(echo, protobuf, address):
+                if address != self._address:
+                    self._doorway.desk.moved(self._address, address)
+                    self._address = address
                 self._upgrade(request, echo=echo, protobuf=protobuf)
 
     def _upgrade(self, request: Request, *, echo: bool, protobuf: bool) -> None:
         doorway, stats, house = self._doorway, self._doorway.stats, self._doorway.house
         response = self._protocol.accept(request)
-        if response.status_code != 101 or house is None:
+        if response.status_code != 101:
             stats.handshakes_refused += 1
             self._respond(response)
             return
@@ -246,7 +268,7 @@ class Connection(asyncio.Protocol):
         self._protocol.send_response(response)
         self._send_protocol()
         self._echo = echo
-        if not echo:
+        if not echo and house is not None:
             binary = protobuf or self._protocol.subprotocol == PROTOBUF
             codec: Codec = _PROTOBUF_CODEC if binary else _JSON_CODEC
             self.client = Client(house, codec, self._transport.write, self.shut)
@@ -265,6 +287,11 @@ class Connection(asyncio.Protocol):
             return
         if received.opcode is Opcode.CLOSE:
             return
+        if received.opcode is Opcode.CONT and self.client is not None:
+            session = self.client.session
+            if not session.spend(self._doorway.loop.time(), FRAGMENT_COST) and session.flooding:
+                self.shut(codes.TOO_MANY_REQUESTS)
+                return
         try:
             message = self._assembler.feed(received)
         except UnicodeDecodeError:

@@ -8,6 +8,7 @@ background says that it is back, so that it costs nothing per comment.
 import asyncio
 import contextlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,23 +25,29 @@ REQUESTS_PER_TRIP_MAX = 256
 REQUESTS_WAITING_MAX = 10_000
 PROBE_SECONDS = 0.5
 BURST_FACTOR = 5
-IDS_KEPT = 32
-"""Accepted ids that a bucket remembers, so that a retry is not counted again."""
+IDS_KEPT_MAX = 512
+"""Ids that a bucket remembers, at most, so that a retry is not counted again: all of a duplicate window."""
 RETRIES_MAX = 100
 """Of remembered ids, between two new comments: a retry is free, a flood of them is not."""
-BUCKET_SECONDS_MIN = 120
 
-# One atomic step: a retry passes; else slow mode, then the token bucket. Time is Redis's, so that
-# all gateways share one clock. Reply: {0 pass | 1 rate | 2 slow, wait in ms}.
+# One atomic step. A retry of an id that went on before goes on again, whatever has changed since: the log
+# alone knows what became of it, and a comment has one outcome. Else bans and the stream's end (nothing is
+# spent), slow mode, and the token bucket. Time is Redis's, so that all gateways share one clock.
+# Reply: {0 pass | 1 rate | 2 slow | 3 banned or ended | 4 retry, wait in ms}.
 _BUCKET = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local rate, burst, id = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local rate, burst, id, author = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[8]
 local row = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'ids')
 local at, ids = tonumber(row[2]) or 0, row[3] or ''
 if string.find(ids, id, 1, true) then
   if redis.call('HINCRBY', KEYS[1], 'retries', 1) > tonumber(ARGV[5]) then return {1, 1000} end
-  return {0, 0}
+  return {4, 0}
+end
+if redis.call('HGET', KEYS[2], 'state') == 'ended' then return {3, 0} end
+local known, ban = pcall(cjson.decode, redis.call('HGET', KEYS[3], author) or 'null')
+if known and type(ban) == 'table' and (ban.kind == 'ban' or ban.kind == 'timeout') then
+  if type(ban['until']) ~= 'number' or ban['until'] > now then return {3, 0} end
 end
 local slow = 0
 if ARGV[4] == '1' then
@@ -55,7 +62,8 @@ redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[7]) * 1000, slow, math.cei
 return {0, 0}
 """
 _ID_CHARS = 37
-_CODES = {0: None, 1: Code.RATE_LIMITED, 2: Code.SLOW_MODE}
+_CODES = {1: Code.RATE_LIMITED, 2: Code.SLOW_MODE}
+_RETRY = 4
 
 log = structlog.get_logger()
 
@@ -70,11 +78,17 @@ class _Request:
 
 
 class FactStore:
-    """Asks Redis. ``rate_per_second``: a user's comments on a stream; the burst is five times that."""
+    """Asks Redis. ``rate_per_second``: a user's comments on a stream; the burst is five times that.
 
-    def __init__(self, redis: Redis, *, rate_per_second: float, timeout_ms: int) -> None:
+    ``window_seconds``: within which a retry is known as one.
+    """
+
+    def __init__(
+        self, redis: Redis, *, rate_per_second: float, timeout_ms: int, window_seconds: int = 120
+    ) -> None:
         self._redis = redis
         self._rate = rate_per_second
+        self._window = window_seconds
         self._timeout = timeout_ms / 1000
         self._waiting: list[_Request] = []
         self._wake = asyncio.Event()
@@ -142,18 +156,21 @@ class FactStore:
             pipe.hget(stores.bans(each.stream_id), each.user_id)
             pipe.hmget(key, ["state", "creator", "moderators"])
             if each.comment_id is not None:
-                bucket = stores.bucket(each.stream_id, each.user_id)
-                pipe.eval(_BUCKET, 2, bucket, key, *self._arguments(each.comment_id, slow=each.slow))
+                keys = (stores.bucket(each.stream_id, each.user_id), key, stores.bans(each.stream_id))
+                pipe.eval(_BUCKET, 3, *keys, *self._arguments(each))
         rows = iter(await pipe.execute())
         return [
             _facts(next(rows), next(rows), next(rows) if each.comment_id is not None else (0, 0))
             for each in batch
         ]
 
-    def _arguments(self, comment_id: str, *, slow: bool) -> tuple[str, ...]:
+    def _arguments(self, request: _Request) -> tuple[str, ...]:
         burst = max(1.0, self._rate * BURST_FACTOR)
-        numbers = (RETRIES_MAX, IDS_KEPT * _ID_CHARS, BUCKET_SECONDS_MIN)
-        return (repr(self._rate), repr(burst), comment_id, "1" if slow else "0", *map(str, numbers))
+        ids = min(IDS_KEPT_MAX, math.ceil(self._rate * self._window + burst))
+        slow = "1" if request.slow else "0"
+        numbers = (RETRIES_MAX, ids * _ID_CHARS, self._window)
+        rates = (repr(self._rate), repr(burst))
+        return (*rates, str(request.comment_id), slow, *map(str, numbers), request.user_id)
 
     def _answer(self, batch: Sequence[_Request], rows: Sequence[Facts | None]) -> None:
         for each, facts in zip(batch, rows, strict=True):
@@ -181,7 +198,7 @@ def _facts(ban: str | None, stream: Sequence[str | None], spent: Sequence[int]) 
         state=state,
         creator=creator or None,
         moderators=frozenset(_json(moderators, list)),
-        spent=Spent(_CODES[int(spent[0])], int(spent[1]) / 1000),
+        spent=Spent(_CODES.get(int(spent[0])), int(spent[1]) / 1000, retry=int(spent[0]) == _RETRY),
     )
 
 

@@ -4,9 +4,11 @@ The edge serves a handful of small answers on the port it serves WebSocket on: h
 and, on a developer's machine, tokens for the page.
 """
 
+import ipaddress
 import json
 import mimetypes
 import re
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from edge.auth import TokenError, dev_token, is_loopback
+from edge.bucket import Bucket
 from edge.stats import Metrics, Stats
 from schemas.settings import Settings
 
@@ -28,6 +31,8 @@ WEBSOCKET_PATH: Final = "/connection/websocket"
 STATIC: Final = Path(__file__).parent / "static"
 NOT_BUILT: Final = "The page is not built. Run «npm ci && npm run build» in web/, or «make run».\n"
 RETRY_AFTER_SECONDS: Final = 2
+LOBBY_MAX: Final = 1_000
+"""Sockets beyond the limits that are held until their request is known; any more are cut unheard."""
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _TYPES: Final = {
     ".js": "text/javascript",
@@ -50,6 +55,8 @@ class Upgrade:
 
     echo: bool
     protobuf: bool
+    address: str = ""
+    """The viewer's, which counts from now on instead of the peer's."""
 
 
 Answer = Plain | Upgrade
@@ -64,34 +71,59 @@ class FrontDesk:
         stats: Stats,
         metrics: Metrics,
         state: Callable[[], dict[str, bool]],
+        *,
         static: Path = STATIC,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._stats = stats
         self._metrics = metrics
         self._state = state
         self._static = static
+        self._now = now
+        self._sockets = 0
         self._addresses: Counter[str] = Counter()
+        rate = settings.edge.handshakes_per_second_max
+        self._handshakes = Bucket(rate, rate, now())
         self.accepting = False
         """Whether viewers may come: not before everything is there, and not while draining."""
 
-    def came(self, address: str) -> None:
-        """Count a connection."""
+    def came(self, address: str) -> bool:
+        """Count a socket; False: there are too many even to be told so."""
+        edge = self._settings.edge
+        self._sockets += 1
         self._addresses[address] += 1
+        own_max = edge.connections_max if address in edge.proxies else edge.connections_per_address_max
+        return (
+            self._sockets <= edge.connections_max + LOBBY_MAX
+            and self._addresses[address] <= own_max + LOBBY_MAX
+        )
+
+    def moved(self, before: str, after: str) -> None:
+        """Count a socket for another address: its viewer's, which is not its peer's."""
+        self._addresses[after] += 1
+        self._leave(before)
 
     def went(self, address: str) -> None:
         """Count it no more."""
+        self._sockets -= 1
+        self._leave(address)
+
+    def _leave(self, address: str) -> None:
         self._addresses[address] -= 1
         if self._addresses[address] <= 0:
             del self._addresses[address]
 
     def answer(self, request: Request, address: str) -> Answer:
         """Say what a request gets; ``address``: the peer's."""
-        url = urlsplit(request.path)
+        try:
+            url = urlsplit(request.path)
+        except ValueError:
+            return Plain(_text(HTTPStatus.BAD_REQUEST, "That is no path.\n"))
         if url.path == WEBSOCKET_PATH:
             return self._upgrade(request, url.query, address)
         if self._settings.edge.echo_path is not None and url.path == self._settings.edge.echo_path:
-            return Upgrade(echo=True, protobuf=False)
+            return Upgrade(echo=True, protobuf=False, address=address)
         if request.method not in {"GET", "HEAD"}:
             return Plain(
                 _text(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is served here.\n", Allow="GET, HEAD")
@@ -103,21 +135,33 @@ class FrontDesk:
 
     def _upgrade(self, request: Request, query: str, address: str) -> Answer:
         edge = self._settings.edge
+        viewer = self._viewer_address(request.headers, address)
         refusal: Response | None = None
         if not self._origin_allowed(request.headers):
             refusal = _text(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
-        elif not self.accepting or self._addresses.total() > edge.connections_max:
-            words = "This edge takes no more connections now.\n"
-            refusal = _text(HTTPStatus.SERVICE_UNAVAILABLE, words, Retry_After=str(RETRY_AFTER_SECONDS))
-        elif self._addresses[address] > edge.connections_per_address_max:
-            words = "Too many connections from this address.\n"
-            refusal = _text(HTTPStatus.TOO_MANY_REQUESTS, words, Retry_After=str(RETRY_AFTER_SECONDS))
+        elif not self.accepting or self._sockets > edge.connections_max:
+            refusal = _later(HTTPStatus.SERVICE_UNAVAILABLE, "This edge takes no more connections now.\n")
+        elif self._addresses[viewer] + (viewer != address) > edge.connections_per_address_max:
+            refusal = _later(HTTPStatus.TOO_MANY_REQUESTS, "Too many connections from this address.\n")
+        elif not self._handshakes.take(self._now()):
+            refusal = _later(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connect at once.\n")
         if refusal is not None:
             self._stats.handshakes_refused += 1
             return Plain(refusal)
         wanted = parse_qs(query)
         protobuf = any(wanted.get(name) == ["protobuf"] for name in ("format", "cf_protocol"))
-        return Upgrade(echo=False, protobuf=protobuf)
+        return Upgrade(echo=False, protobuf=protobuf, address=viewer)
+
+    def _viewer_address(self, headers: Headers, peer: str) -> str:
+        """Return where a viewer comes from: the peer, or what a proxy that we believe says."""
+        if peer not in self._settings.edge.proxies:
+            return peer
+        said = headers.get_all("X-Forwarded-For")
+        last = said[-1].rpartition(",")[2].strip() if said else ""
+        try:
+            return str(ipaddress.ip_address(last))
+        except ValueError:
+            return peer
 
     def _page(self, request: Request, path: str, query: str) -> Response:  # noqa: PLR0911 - one a page
         match path:
@@ -144,7 +188,10 @@ class FrontDesk:
 
     def _dev_token(self, request: Request, query: str) -> Response:
         # By name of the host too: a page of another site that resolves to this machine gets nothing.
-        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        try:
+            host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
+        except (ValueError, LookupError):
+            host = ""
         wanted = {name: values[0] for name, values in parse_qs(query).items()}
         stream, user = wanted.get("stream", ""), wanted.get("user", "")
         if not is_loopback(host):
@@ -185,7 +232,7 @@ class FrontDesk:
         try:
             parts = urlsplit(origin)
             return parts.netloc == headers.get("Host") or is_loopback(parts.hostname or "")
-        except ValueError:
+        except (ValueError, LookupError):  # no address, or more than one Host
             return False
 
 
@@ -195,6 +242,10 @@ def _json(status: HTTPStatus, value: dict[str, Any]) -> Response:
 
 def _text(status: HTTPStatus, words: str, **headers: str) -> Response:
     return _response(status, "text/plain; charset=utf-8", words.encode(), **headers)
+
+
+def _later(status: HTTPStatus, words: str) -> Response:
+    return _text(status, words, Retry_After=str(RETRY_AFTER_SECONDS))
 
 
 def _response(status: HTTPStatus, type_: str, body: bytes, **headers: str) -> Response:

@@ -30,12 +30,14 @@ from edge.checks import (
 from edge.errors import Forbidden
 from edge.facts import FactStore
 from edge.packer import BATCH_BYTES_MAX, RECORD_BYTES_OVERHEAD, Packer, Waiting, bytes_of
+from edge.revocation import RevocationWatch, Revoked
 from edge.submit import SubmitError, Submitter
 from schemas.codec import codec
 from schemas.records import Command, Item
 from schemas.refusals import Code, Refusal
 from schemas.routing import partition_of
 from schemas.settings import Settings
+from schemas.topics import DAY_MS
 
 EXPIRY_TICK_SECONDS = 0.05
 STOP_SECONDS = 2.0
@@ -55,6 +57,7 @@ class Gateway:
     """See the module. ``boot``: who packed a record, for people who read the log.
 
     ``facts`` and ``submitter`` are what it talks to; tests give others. ``now``: seconds since 1970.
+    ``revoked`` is kept up to date from Redis, for this process.
     """
 
     def __init__(
@@ -71,13 +74,14 @@ class Gateway:
         self._now = now
         self._codec = codec("submitted")
         self._packer: Packer[Waiter] = Packer(settings.limits.gateway_items_max)
+        self.revoked = Revoked()
         self._redis: Redis | None = None
         if facts is None:
             self._redis, facts = _facts_of(settings)
         self._facts = facts
         self._submitter = submitter if submitter is not None else Submitter(settings, self.pump)
         self._sending: set[asyncio.Task[None]] = set()
-        self._ticker: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
@@ -93,16 +97,20 @@ class Gateway:
         """Begin; does not wait for Kafka or Redis."""
         await self._facts.start()
         await self._submitter.start()
-        self._ticker = asyncio.create_task(self._expire(), name="gateway-expiry")
+        self._tasks = [asyncio.create_task(self._expire(), name="gateway-expiry")]
+        if self._redis is not None:
+            kept_ms = self._settings.auth.revocation_days * DAY_MS
+            watch = RevocationWatch(self._redis, self.revoked, kept_ms)
+            self._tasks.append(asyncio.create_task(watch.run(), name="revocations"))
 
     async def stop(self) -> None:
         """Let what waits be sent, for a little; answer the rest «unknown»; close."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=STOP_SECONDS)
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._ticker
+                await task
         await self._submitter.stop()
         await self._facts.stop()
         if self._sending:
@@ -124,12 +132,12 @@ class Gateway:
 
         Raises:
             Refusal: with the reason; UNKNOWN when Kafka did not answer in time.
-            Forbidden: the token is not for this stream.
+            Forbidden: the token is not for this stream, or was revoked.
 
         """
         deadline = self._deadline()
         limits, now_ms = self._settings.limits, int(self._now() * 1000)
-        _check_stream(viewer, stream_id)
+        self._check(viewer, stream_id)
         if not viewer.may_write(stream_id):
             raise Refusal(Code.READ_ONLY)
         sticker = clean_sticker(sticker)
@@ -157,7 +165,7 @@ class Gateway:
     ) -> Accepted:
         """Submit a command of a moderator; returns when it is durable. Raises as `comment` does."""
         deadline = self._deadline()
-        _check_stream(viewer, stream_id)
+        self._check(viewer, stream_id)
         if fault := fault_of_command(type, target, seconds, reason):
             raise Refusal(Code.INVALID, fault)
         window = self._settings.limits.duplicate_window_seconds
@@ -176,6 +184,14 @@ class Gateway:
         """Send what waits on idle partitions."""
         for partition in list(self._packer.idle()):
             self._send_next(partition)
+
+    def _check(self, viewer: Viewer, stream_id: str) -> None:
+        if not is_stream_id(stream_id):
+            raise Refusal(Code.INVALID, "a stream id is 1 to 128 letters, digits, '.', '_', '~', '-'")
+        if not viewer.may_read(stream_id):
+            raise Forbidden(f"the token is for another stream than {stream_id}")
+        if self.revoked.refuses(viewer):
+            raise Forbidden("the token was revoked")
 
     async def _submit(self, item: Item, deadline: float) -> Accepted:
         waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -231,15 +247,14 @@ def _facts_of(settings: Settings) -> tuple[Redis, FactStore]:
         socket_timeout=timeout_ms / 1000,
         socket_connect_timeout=timeout_ms / 1000,
     )
-    rate = settings.limits.comments_per_second
-    return redis, FactStore(redis, rate_per_second=rate, timeout_ms=timeout_ms)
-
-
-def _check_stream(viewer: Viewer, stream_id: str) -> None:
-    if not is_stream_id(stream_id):
-        raise Refusal(Code.INVALID, "a stream id is 1 to 128 letters, digits, '.', '_', '~', '-'")
-    if not viewer.may_read(stream_id):
-        raise Forbidden(f"the token is for another stream than {stream_id}")
+    limits = settings.limits
+    store = FactStore(
+        redis,
+        rate_per_second=limits.comments_per_second,
+        timeout_ms=timeout_ms,
+        window_seconds=limits.duplicate_window_seconds,
+    )
+    return redis, store
 
 
 def _item(

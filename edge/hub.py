@@ -1,17 +1,18 @@
 """All streams on this edge: who is shown what, what the feed must read, and when windows leave.
 
-One timer for all windows, one sweep a second for all that ages. A place of the feed (a partition, or a
-stream's channel) is read while somebody watches one of its streams, and a little longer.
+One timer for all windows, and a sweep for all that ages. A place of the feed (a partition, or a stream's
+channel) is read while somebody watches one of its streams, and a little longer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edge.audience import Subscriber
 from edge.errors import FeedAwayError
 from edge.feed.base import Feed, Place
+from edge.heal import Healer
 from edge.past import Past
 from edge.protocol.commands import Position
 from edge.ring import Ahead, Ring, TooOld, Unknown
@@ -21,12 +22,19 @@ from edge.window import Windows
 from schemas.settings import Edge
 
 SWEEP_SECONDS = 1.0
+"""In which everything is looked at once."""
+SWEEP_STEPS = 10
+"""In so many steps, so that sockets are served between them."""
 LINGER_SECONDS = 30.0
 """A place that nobody needs is read this long, in case somebody comes back."""
 REACH_SECONDS = 4.0
 """For a place's end to be reached; an SDK gives up a subscribe after 5."""
 AHEAD_SECONDS = 2.0
 """For the end to be reached anew, when a viewer claims to have seen more than this edge."""
+READS_MAX = 8
+"""Of the window, for one subscriber."""
+STREAMS_MAX = 500_000
+"""Held at once; nobody can make an edge hold more by asking for streams that do not exist."""
 
 
 @dataclass(slots=True)
@@ -51,36 +59,30 @@ class Hub:
         self._streams: dict[str, Stream] = {}
         self._readings: dict[Place, _Reading] = {}
         self._windows: Windows[str] = Windows(edge.window_ms / 1000)
-        self._reads: dict[str, asyncio.Task[None]] = {}
+        self._reads: dict[str, asyncio.Task[bool]] = {}
         self._loop = asyncio.get_running_loop()
+        self._healer = Healer(past, self._take, self._loop.time) if past is not None else None
         self._timer: asyncio.TimerHandle | None = None
-        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeping: Iterator[None] = self._sweep_all()
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS / SWEEP_STEPS, self._sweep)
 
     # What the feed tells.
 
     def segment(self, place: Place, record: Mapping[str, Any]) -> None:
-        """Take a segment; send it now or with its window."""
+        """Take a segment; send it now or with its window. A hole before it is filled first, if it can be."""
         reading = self._readings.get(place)
         if reading is None:
             return
         stream = self._stream(record["stream_id"], reading)
-        now = self._loop.time()
-        if not stream.take(record, now):
-            return
-        if not stream.audience.count or record["sampled"]:
-            self._windows.sent(stream.id)
-            stream.deliver()
-        elif self._windows.offer(stream.id, now):
-            stream.deliver()
-            self._arm()
-        else:
-            self._arm()
+        if self._healer is None or not self._healer.takes(stream, record):
+            self._take(stream, record)
 
     def lost(self, place: Place) -> None:
         """Begin a place anew; its viewers subscribe again, and are told what they missed."""
         reading = self._readings.get(place)
         if reading is None:
             return
+        reading.stale = False  # the feed judges anew
         for stream_id in list(reading.streams):
             stream = self._streams[stream_id]
             stream.deliver()
@@ -93,7 +95,7 @@ class Hub:
         if reading is None or reading.stale == stale:
             return
         reading.stale = stale
-        for stream_id in reading.streams:
+        for stream_id in list(reading.streams):
             self._streams[stream_id].announce(stale=stale)
 
     # What connections ask for.
@@ -101,8 +103,10 @@ class Hub:
     async def open(self, stream_id: str, since: Position | None) -> Stream:
         """Get a stream ready for a subscriber at ``since``; `close` gives it back.
 
-        On return, until the next await, `Stream.admit` may be called. Raises FeedAwayError.
+        On return, until the next await, the subscriber may be admitted. Raises FeedAwayError.
         """
+        if stream_id not in self._streams and len(self._streams) >= STREAMS_MAX:
+            raise FeedAwayError("this edge holds too many streams")
         place = self._feed.place_of(stream_id)
         reading = self._readings.setdefault(place, _Reading())
         reading.users += 1
@@ -118,8 +122,7 @@ class Hub:
                 stream.pins -= 1
             if self._streams.get(stream_id) is not stream:
                 raise FeedAwayError("the stream was begun anew")
-            held = since is None or (since.offset == stream.sent and since.epoch == stream.position.epoch)
-            if reading.stale and not held:
+            if reading.stale and since not in {None, stream.position}:
                 raise FeedAwayError("the feed is behind; what was missed cannot be shown now")
         except BaseException:
             self._give_back(reading)
@@ -150,6 +153,8 @@ class Hub:
             self._timer.cancel()
         for task in self._reads.values():
             task.cancel()
+        if self._healer is not None:
+            self._healer.stop()
 
     @property
     def streams(self) -> int:
@@ -171,51 +176,89 @@ class Hub:
     async def _prepare(self, stream: Stream, place: Place, since: Position | None) -> None:
         """Find what a subscriber at ``since`` needs, as far as it is to be found."""
         if not stream.seeded:
-            await self._joined(stream, lambda: self._seed(stream))
+            await self._joined(stream, self._seed)
         if since is None:
             return
-        verdict = stream.ring.judge(since.epoch, since.offset)
+        if self._healer is not None:
+            await self._healer.wait(stream)
+        verdict = stream.judge(since)
         if isinstance(verdict, Ahead | Unknown):
             await self._feed.reach(place, self._loop.time(), AHEAD_SECONDS)
-            verdict = stream.ring.judge(since.epoch, since.offset)
-            if isinstance(verdict, Unknown):
-                await self._joined(stream, lambda: self._seed(stream))
-                verdict = stream.ring.judge(since.epoch, since.offset)
-        while isinstance(verdict, TooOld) and verdict.after > stream.floor:
+            verdict = stream.judge(since)
+        if isinstance(verdict, Ahead | Unknown):
+            await self._joined(stream, self._seed)
+            verdict = stream.judge(since)
+        for _ in range(READS_MAX):
+            if not isinstance(verdict, TooOld) or verdict.after <= stream.floor:
+                return
             after = verdict.after
-            await self._joined(stream, lambda after=after: self._extend(stream, after))  # type: ignore[misc]
-            verdict = stream.ring.judge(since.epoch, since.offset)
+            if not await self._joined(stream, lambda stream, after=after: self._extend(stream, after)):  # type: ignore[misc]
+                return
+            verdict = stream.judge(since)
 
-    async def _joined(self, stream: Stream, read: Callable[[], Awaitable[None]]) -> None:
-        """One read a stream at a time; who comes meanwhile waits for it, and looks again."""
+    async def _joined(self, stream: Stream, read: Callable[[Stream], Awaitable[bool]]) -> bool:
+        """Read, or wait for the read of this stream that is under way; whether Redis answered it.
+
+        Who comes meanwhile waits for it, and looks again.
+        """
+        return await asyncio.shield(self._reading(stream, read))
+
+    def _reading(self, stream: Stream, read: Callable[[Stream], Awaitable[bool]]) -> asyncio.Task[bool]:
         task = self._reads.get(stream.id)
         if task is None:
-            task = self._loop.create_task(read())  # type: ignore[arg-type]  # a coroutine
+            task = self._loop.create_task(read(stream))  # type: ignore[arg-type]  # a coroutine
             self._reads[stream.id] = task
             task.add_done_callback(lambda _: self._reads.pop(stream.id, None))
-        await asyncio.shield(task)
+        return task
 
-    async def _seed(self, stream: Stream) -> None:
+    async def _seed(self, stream: Stream) -> bool:
+        """Read how the window ends: for the first viewer, or one who has seen more than this edge."""
         recent = await self._past.recent(stream.id) if self._past is not None else None
         stream.seeded = recent is not None or self._past is None
         if recent is None:
-            return
-        if recent.head is not None:
-            stream.seed(recent.head.epoch, recent.segments, recent.head.seq, self._loop.time())
-        elif stream.ring.epoch is None:
-            stream.seed(self._epoch, (), 0, self._loop.time())
+            return False
+        head, ring = recent.head, stream.ring
+        if head is None:
+            stream.new = ring.epoch is None
+        elif self._past is not None and ring.epoch == head.epoch and ring.end < head.seq:
+            # The window is ahead of the feed, which will tell the same again.
+            segments = await self._past.between(stream.id, head.epoch, ring.end, head.seq)
+            for segment in segments or ():
+                if not stream.misses(segment):
+                    self._take(stream, segment)
+        else:
+            stream.seed(head.epoch, recent.segments, head.seq, self._loop.time())
+        return True
 
-    async def _extend(self, stream: Stream, after: int) -> None:
+    async def _extend(self, stream: Stream, after: int) -> bool:
+        """Read what goes before the ring, down to ``after``."""
         ring = stream.ring
-        segments = None
-        if self._past is not None and ring.epoch is not None:
-            segments = await self._past.between(stream.id, ring.epoch, after, ring.start)
-        if segments and ring.epoch is not None:
+        if self._past is None or ring.epoch is None:
+            stream.floor = max(stream.floor, after)
+            return False
+        segments = await self._past.between(stream.id, ring.epoch, after, ring.start)
+        if segments is None:
+            return False
+        if segments:
             stream.seed(ring.epoch, segments, ring.end, self._loop.time())
         if ring.start > after:
             stream.floor = max(stream.floor, after)
+        return True
 
     # What goes by itself.
+
+    def _take(self, stream: Stream, record: Mapping[str, Any]) -> None:
+        now = self._loop.time()
+        if not stream.take(record, now):
+            return
+        if not stream.audience.count or record["sampled"]:
+            self._windows.sent(stream.id)
+            stream.deliver()
+        elif self._windows.offer(stream.id, now):
+            stream.deliver()
+            self._arm()
+        else:
+            self._arm()
 
     def _stream(self, stream_id: str, reading: _Reading) -> Stream:
         stream = self._streams.get(stream_id)
@@ -224,8 +267,9 @@ class Hub:
             ring = Ring(
                 events_max=edge.ring_events_max, events_min=edge.first_events, seconds=edge.ring_seconds
             )
-            stream = Stream(stream_id, self._epoch, ring, edge.first_events, self._stats)
+            stream = Stream(stream_id, self._epoch, ring, self._stats)
             stream.stale, stream.quiet_since = reading.stale, self._loop.time()
+            stream.seeded = self._past is None
             self._streams[stream_id] = stream
             reading.streams.add(stream_id)
         return stream
@@ -234,6 +278,8 @@ class Hub:
         del self._streams[stream.id]
         reading.streams.discard(stream.id)
         self._windows.forget(stream.id)
+        if self._healer is not None:
+            self._healer.forget(stream)
 
     def _give_back(self, reading: _Reading) -> None:
         reading.users -= 1
@@ -253,20 +299,37 @@ class Hub:
         self._arm()
 
     def _sweep(self) -> None:
-        now = self._loop.time()
-        for place, reading in list(self._readings.items()):
-            if not reading.users and now - reading.idle_since > LINGER_SECONDS:
-                self._feed.release(place)
-                for stream_id in list(reading.streams):
-                    self._forget(self._streams[stream_id], reading)
-                del self._readings[place]
-                continue
-            for stream_id in list(reading.streams):
-                self._age(self._streams[stream_id], reading, now)
-        self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._sweeper = self._loop.call_later(SWEEP_SECONDS / SWEEP_STEPS, self._sweep)
+        next(self._sweeping)
 
-    def _age(self, stream: Stream, reading: _Reading, now: float) -> None:
-        if stream.audience.count or stream.pins:
+    def _sweep_all(self) -> Iterator[None]:
+        """Look at everything once in SWEEP_STEPS steps, for ever."""
+        while True:
+            now = self._loop.time()
+            for place, reading in list(self._readings.items()):
+                if not reading.users and now - reading.idle_since > LINGER_SECONDS:
+                    self._release(place, reading)
+            streams = list(self._streams.values())
+            size = -(-len(streams) // SWEEP_STEPS)
+            for step in range(SWEEP_STEPS):
+                now = self._loop.time()
+                for stream in streams[step * size : (step + 1) * size]:
+                    if self._streams.get(stream.id) is stream:
+                        self._age(stream, now)
+                yield
+
+    def _release(self, place: Place, reading: _Reading) -> None:
+        self._feed.release(place)
+        for stream_id in list(reading.streams):
+            self._forget(self._streams[stream_id], reading)
+        del self._readings[place]
+
+    def _age(self, stream: Stream, now: float) -> None:
+        if stream.pins:
+            return
+        if stream.audience.count:
             stream.ring.trim(now)
+            if not stream.seeded:
+                self._reading(stream, self._seed)
         elif now - stream.quiet_since > self._edge.ring_seconds:
-            self._forget(stream, reading)
+            self._forget(stream, self._readings[self._feed.place_of(stream.id)])

@@ -69,26 +69,30 @@ class Past:
         return Recent(found, segments[::-1])
 
     async def between(self, stream_id: str, epoch: str, after: int, upto: int) -> Segments | None:
-        """Return the segments that cover (``after``, ``upto``], ascending; None: away, or too much.
+        """Return the segments that cover (``after``, ``upto``], ascending; None: Redis did not answer.
 
-        What the window no longer holds is missing at the beginning.
+        What the window no longer holds is missing at the beginning, and so is what would be too much.
         """
-        key, segments, size, events = stores.window(stream_id, epoch), list[Mapping[str, Any]](), 0, 0
+        key = stores.window(stream_id, epoch)
+        found, events, size, pages = list[Mapping[str, Any]](), 0, 0, 0
+        rows = await self._ask(lambda: self._redis.zrangebyscore(key, upto, "+inf", 0, 1))
         while True:
-            at = len(segments)
-            rows = await self._ask(
-                lambda at=at: self._redis.zrangebyscore(key, f"({after}", "+inf", at, PAGE_SEGMENTS)  # type: ignore[misc]
-            )
             if rows is _AWAY:
                 return None
-            found = self._decoded(rows)
-            segments += found
             size += sum(map(len, rows))
-            events += sum(len(segment["events"]) for segment in found)
-            if size > READ_BYTES_MAX or events > self._events_max or len(found) < len(rows):
-                return None
-            if len(rows) < PAGE_SEGMENTS or segments[-1]["to_seq"] >= upto:
-                return segments
+            for segment in self._decoded(rows):
+                events += len(segment["events"])
+                if found and (size > READ_BYTES_MAX or events > self._events_max):
+                    return found[::-1]
+                found.append(segment)
+            if (found and found[-1]["from_seq"] <= after) or (pages and len(rows) < PAGE_SEGMENTS):
+                return found[::-1]
+            rows = await self._ask(
+                lambda at=pages * PAGE_SEGMENTS: self._redis.zrevrangebyscore(  # type: ignore[misc]
+                    key, f"({upto}", f"({after}", at, PAGE_SEGMENTS
+                )
+            )
+            pages += 1
 
     async def stop(self) -> None:
         """Close the connections."""

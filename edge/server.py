@@ -26,12 +26,15 @@ from edge.deadlines import Deadlines
 from edge.errors import StartError
 from edge.feed.base import Feed
 from edge.feed.kafka import KafkaFeed
+from edge.feed.notices import NoNotices, NoticeFeed
 from edge.frontdesk import FrontDesk
 from edge.gateway import Gateway
 from edge.hub import Hub
+from edge.notices import Mailroom
 from edge.past import Past
 from edge.protocol import codes
 from edge.protocol.session import Rules
+from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
 from schemas.settings import Settings, SettingsError, raise_open_files_limit
 
@@ -54,6 +57,8 @@ class Parts:
     epoch: str
     past: Past | None = None
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    notices: NoticeFeed | NoNotices = field(default_factory=NoNotices)
+    revoked: Revoked = field(default_factory=Revoked)
 
 
 class Server:
@@ -65,6 +70,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._ready: dict[str, Callable[[], bool]] = {"started": lambda: False}
         self.hub: Hub | None = None
+        self.mailroom: Mailroom | None = None
         self.registry = Registry(settings.edge.connections_per_user_max)
         self.connections: set[Connection] = set()
         self.desk = FrontDesk(settings, self.stats, Metrics(self.stats, self._gauges()), self._state)
@@ -105,14 +111,18 @@ class Server:
         """Let viewers in. The feed is started here."""
         settings, edge = self.settings, self.settings.edge
         self.hub = Hub(edge, parts.epoch, feed=parts.feed, past=parts.past, stats=self.stats)
+        self.mailroom = Mailroom(parts.epoch, parts.notices)
         await parts.feed.start(self.hub)
+        await parts.notices.start(self.mailroom)
+        parts.revoked.on_new.append(lambda: self._turn_out(parts.revoked))
         self._doorway.house = House(
             hub=self.hub,
+            mailroom=self.mailroom,
             door=parts.door,
-            rules=_rules(settings),
+            rules=_rules(settings, parts.revoked),
             registry=self.registry,
             stats=self.stats,
-            outbox_bytes_max=edge.outbox_bytes_max,
+            first_events=edge.first_events,
             now=self._loop.time,
             wall=time.time,
             new_id=lambda: uuid.uuid4().hex,
@@ -147,6 +157,15 @@ class Server:
         self._deadlines.stop()
         if self.hub is not None:
             self.hub.stop()
+        if self.mailroom is not None:
+            self.mailroom.stop()
+
+    def _turn_out(self, revoked: Revoked) -> None:
+        """Close the connections whose token was revoked."""
+        for connection in list(self.connections):
+            viewer = connection.client.session.viewer if connection.client is not None else None
+            if viewer is not None and revoked.refuses(viewer):
+                connection.shut(codes.REVOKED)
 
     def _state(self) -> dict[str, bool]:
         return {name: ready() for name, ready in self._ready.items()}
@@ -164,8 +183,8 @@ class Server:
         }
 
 
-def _rules(settings: Settings) -> Rules:
-    auth, edge = Authenticator(settings.auth), settings.edge
+def _rules(settings: Settings, revoked: Revoked) -> Rules:
+    auth, edge = Authenticator(settings.auth, revoked=revoked.refuses), settings.edge
     return Rules(
         verify=auth.verify,
         guest=auth.guest if settings.auth.guests else None,
@@ -184,12 +203,14 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
     past = Past(redis, settings.edge.ring_events_max, stats, asyncio.get_running_loop().time)
     gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")
     feed = KafkaFeed(settings.kafka, settings.edge.ring_seconds, stats)
+    notices = NoticeFeed(settings.kafka, stats)
     await gateway.start()
     try:
         ready = {"feed": lambda: feed.ready, "gateway": lambda: gateway.ready}
-        yield Parts(feed, gateway, epoch, past, ready)
+        yield Parts(feed, gateway, epoch, past, ready, notices, gateway.revoked)
     finally:
         await feed.stop()
+        await notices.stop()
         await gateway.stop()
         await past.stop()
 
@@ -205,7 +226,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             return
         async with _parts(settings, epoch.result(), server.stats) as parts:
             await server.open(parts)
-            done, _ = await asyncio.wait([stopping, *parts.feed.tasks], return_when=asyncio.FIRST_COMPLETED)
+            tasks = [*parts.feed.tasks, *parts.notices.tasks]
+            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if stopping not in done:
                 task = done.pop()
                 task.result()

@@ -21,6 +21,7 @@ from typing import NamedTuple
 SENTINEL = "livecomments:sentinel"
 EDGES = "edges"
 STREAMS = "streams"
+REVOKED = "revoked"
 WINDOW_SECONDS = 15 * 60
 """How long a window serves catch-up."""
 

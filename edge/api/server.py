@@ -23,6 +23,7 @@ from edge.api.directory import Directory
 from edge.api.history import History
 from edge.api.metrics import Metrics
 from edge.api.parts import Parts, Readiness
+from edge.api.patience import PatientProtocol
 from edge.api.shelf import Shelf
 from edge.auth import Authenticator, InsecureSecretError, check_secret
 from edge.errors import StartError
@@ -85,26 +86,32 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until ``stop``. Raises StartError, ArchiveError."""
-    listener = _listener(settings.api)
-    shelf = Shelf(open_archive(settings))
-    async with _parts(settings, shelf) as parts:
-        server = _Uvicorn(_config(build_app(parts)))
-        serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve([listener]))
-        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-        log.info("listening", host=settings.api.host, port=settings.api.port)
-        await asyncio.wait([serving, stopping, shelf.failed], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        log.info("draining", requests=len(server.server_state.tasks))
-        parts.readiness.accepting = False
-        server.should_exit = True
-        await serving
-        if shelf.failed.done():
-            shelf.failed.result()
+    with contextlib.closing(_listener(settings.api)) as listener:
+        shelf = Shelf(open_archive(settings))
+        async with _parts(settings, shelf) as parts:
+            log.info("listening", host=settings.api.host, port=settings.api.port)
+            stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+            await _serve(parts, listener, stopping, shelf.failed)
+            stopping.cancel()
+            if shelf.failed.done():
+                shelf.failed.result()
+
+
+async def _serve(parts: Parts, listener: socket.socket, *ends: "asyncio.Future[Any]") -> None:
+    """Serve until one of ``ends`` is done; then let what is on the way be answered."""
+    server = _Uvicorn(_config(build_app(parts)))
+    serving: asyncio.Future[Any] = asyncio.ensure_future(server.serve([listener]))
+    await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
+    log.info("draining", requests=len(server.server_state.tasks))
+    parts.readiness.accepting = False
+    server.should_exit = True
+    await serving
 
 
 def _config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=PatientProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",

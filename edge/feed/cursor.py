@@ -13,16 +13,16 @@ STALE_SECONDS = 2.2
 class Cursor:
     """One partition. Offsets are Kafka's; times are the event loop's.
 
-    Reading begins at ``first`` (None: not known yet); records older than ``serve_from_ms`` (broker's time)
-    only show which writer is the present one.
+    Reading begins at ``first`` (``next`` None: not known yet); records before ``serve_from`` only show what
+    came before, as which writer is the present one.
     """
 
-    __slots__ = ("_asked", "_asked_at", "_fence", "fresh_at", "next", "serve_from_ms", "stale", "wanted_at")
+    __slots__ = ("_asked", "_asked_at", "_fence", "fresh_at", "next", "serve_from", "stale", "wanted_at")
 
     def __init__(self, wanted_at: float) -> None:
         self.wanted_at = wanted_at
         self.next: int | None = None
-        self.serve_from_ms = 0
+        self.serve_from = 0
         self.fresh_at = -math.inf
         """Everything that was in the log at this time was told."""
         self.stale = False
@@ -30,14 +30,18 @@ class Cursor:
         self._asked = 0
         self._asked_at = -math.inf
 
-    def begin(self, first: int, serve_from_ms: int) -> None:
-        """Start at an offset."""
-        self.next, self.serve_from_ms = first, serve_from_ms
+    @property
+    def token(self) -> int:
+        """The present writer's, as far as it is known."""
+        return self._fence.token
 
-    def admits(self, offset: int, timestamp_ms: int, record: Mapping[str, Any]) -> bool:
-        """Take note of a decoded record; whether it is to be shown."""
-        admitted = self._fence.admits(offset, record)
-        return admitted and bool(record["stream_id"]) and timestamp_ms >= self.serve_from_ms
+    def begin(self, first: int, serve_from: int) -> None:
+        """Start at an offset."""
+        self.next, self.serve_from = first, serve_from
+
+    def admits(self, offset: int, record: Mapping[str, Any]) -> bool:
+        """Take note of a decoded segment; whether it is to be shown."""
+        return self._fence.admits(offset, record) and bool(record["stream_id"]) and offset >= self.serve_from
 
     def probed(self, end: int, asked_at: float) -> None:
         """Take note of the log's end, asked for at a time."""

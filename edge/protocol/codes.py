@@ -57,6 +57,7 @@ TOO_MANY_REQUESTS = Close(4502, "too many requests")
 STALE = Close(4503, "no connect command in time")
 CONNECTION_LIMIT = Close(4504, "connection limit")
 TOKEN_NEEDED = Close(4505, "token needed")
+REVOKED = Close(4506, "token revoked")
 
 NOT_UTF8 = Close(1007, "not UTF-8")
 FAULT = Close(1011, "internal error")

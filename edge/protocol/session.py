@@ -18,6 +18,7 @@ BURST_SECONDS = 2
 """A client may save up this many seconds' worth of commands."""
 REFUSED_IN_A_ROW_MAX = 100
 """Commands beyond the rate, one after the other, before the connection is closed."""
+TTL_SECONDS_MAX = 2**31 - 1
 STREAM_PREFIX: Final = "stream:"
 USER_PREFIX: Final = "user:"
 
@@ -143,15 +144,15 @@ class Session:
             case _:
                 yield self._serve(command, viewer)
 
-    def spend(self, now: float) -> bool:
-        """Take one from the connection's allowance; False when there is none left."""
+    def spend(self, now: float, cost: float = 1.0) -> bool:
+        """Take from the connection's allowance, a command costs 1; False when there is not enough left."""
         rate = self._rules.commands_per_second
         self._tokens = min(rate * BURST_SECONDS, self._tokens + (now - self._tokens_at) * rate)
         self._tokens_at = now
-        if self._tokens < 1:
+        if self._tokens < cost:
             self._refused += 1
             return False
-        self._tokens -= 1
+        self._tokens -= cost
         self._refused = 0
         return True
 
@@ -234,7 +235,7 @@ class Session:
     def _subscribe(self, command: c.Subscribe, viewer: Viewer) -> Action:
         channel = command.channel
         stream_id: str | None = None
-        if channel != USER_PREFIX + viewer.user_id:
+        if channel != USER_PREFIX + viewer.user_id or viewer.role == "guest":
             found = _readable(channel, viewer)
             if isinstance(found, c.Failed):
                 return Answer(command.id, found)
@@ -259,8 +260,8 @@ class Session:
 
 
 def _ttl(viewer: Viewer, wall: float) -> int | None:
-    # At least one: an SDK reads a ttl of 0 as «now, and again».
-    return None if viewer.expires_at is None else max(1, int(viewer.expires_at - wall))
+    # At least one: an SDK reads a ttl of 0 as «now, and again». At most what Protobuf's field holds.
+    return None if viewer.expires_at is None else min(max(1, int(viewer.expires_at - wall)), TTL_SECONDS_MAX)
 
 
 def _readable(channel: str, viewer: Viewer) -> str | c.Failed:

@@ -11,6 +11,7 @@ from typing import Any
 
 from edge.auth import Viewer
 from edge.feed.base import Sink
+from edge.revocation import Revoked
 from edge.server import Parts, Server
 from schemas.records import Command, FanoutEvent
 from schemas.refusals import Code, Refusal
@@ -132,6 +133,64 @@ class MemoryFeed:
             self.sink.segment(partition, self.log[partition][self.told[partition] - 1])
 
 
+class MemoryNotices:
+    """One partition of notices in memory, told when it is wanted."""
+
+    def __init__(self) -> None:
+        self.log: list[Any] = []
+        self.first = 0
+        self.lead = 0
+        self.told = 0
+        self.away = False
+        self.wanted = False
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, sink: Any) -> None:
+        self.sink = sink
+
+    def partition_of(self, user_id: str) -> int:
+        return 0
+
+    def start_of(self, partition: int) -> int:
+        return self.first
+
+    def next_of(self, partition: int) -> int:
+        return self.told
+
+    def want(self, place: int) -> None:
+        if not self.wanted:
+            self.wanted, self.told = True, self.lead
+        self._tell()
+
+    def release(self, place: int) -> None:
+        self.wanted = False
+
+    async def reach(self, place: int, since: float, within: float) -> bool:
+        await asyncio.sleep(0)
+        self._tell()
+        return not self.away
+
+    def push(self, user: str, id_: str, *, stream: str = STREAM, code: Code = Code.MODERATED) -> None:
+        """Append a notice; told at once where the partition is wanted."""
+        notice = {
+            "stream_id": stream,
+            "user_id": user,
+            "id": id_,
+            "code": int(code),
+            "reason": "no",
+            "at": AT,
+        }
+        self.log.append(notice)
+        if self.wanted and not self.away:
+            self._tell()
+
+    def _tell(self) -> None:
+        while not self.away and self.told < len(self.log):
+            at = self.told
+            self.told += 1
+            self.sink.notice(0, at, self.log[at], served=at >= self.first)
+
+
 @dataclass
 class FakeDoor:
     """A gateway that appends to the feed; refuses what a test says."""
@@ -161,6 +220,8 @@ class Stage:
     feed: MemoryFeed
     door: FakeDoor
     settings: Settings
+    notices: MemoryNotices
+    revoked: Revoked
 
     @property
     def url(self) -> str:
@@ -179,11 +240,12 @@ async def stage(*, past: Any = None, auth: dict[str, Any] | None = None, **edge:
     settings = Settings(edge=section, kafka=Kafka(partitions=4), auth=Auth(**(auth or {})))
     server = Server(settings)
     feed = MemoryFeed(4)
-    door = FakeDoor(feed)
+    door, notices, revoked = FakeDoor(feed), MemoryNotices(), Revoked()
     await server.listen()
     try:
-        await server.open(Parts(feed, door, EPOCH, past, {"feed": lambda: feed.ready}))
-        yield Stage(server, feed, door, settings)
+        ready = {"feed": lambda: feed.ready}
+        await server.open(Parts(feed, door, EPOCH, past, ready, notices, revoked))  # type: ignore[arg-type]
+        yield Stage(server, feed, door, settings, notices, revoked)
     finally:
         server.close()
         await until(lambda: not server.connections)
