@@ -13,8 +13,9 @@ import importlib.util
 import inspect
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, ClassVar, NoReturn
 
 import typer
 import typer.core
@@ -36,6 +37,10 @@ VERBS: dict[str, str] = {
     "demo": "livecomments.client.demo:demo",
     "topics": "livecomments.topics:app",
     "topology": "livecomments.graph:topology",
+    "migrate": "livecomments.archive:migrate",
+    "archive": "livecomments.archive:app",
+    "erase": "livecomments.archive:erase",
+    "bench": "livecomments.bench:app",
     "verify": "livecomments.verify.commands:verify",
     "stage": "livecomments.processes:stage",
     "edge": "livecomments.processes:edge",
@@ -47,6 +52,8 @@ VERBS: dict[str, str] = {
 class LazyVerbs(typer.core.TyperGroup):
     """A group of commands that imports a command's module when the command is asked for."""
 
+    verbs: ClassVar[Mapping[str, str]] = VERBS
+    """A group below the top one names its own."""
     _listing = False
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -56,15 +63,15 @@ class LazyVerbs(typer.core.TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the base class names it
         """Return the verbs in the order of the table."""
-        return list(VERBS)
+        return list(self.verbs)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the same
         """Import and return a verb's command, or None for an unknown verb."""
-        if cmd_name not in VERBS:
+        if cmd_name not in self.verbs:
             return None
         if self._listing:
-            return typer.core.TyperCommand(cmd_name, help=summary(VERBS[cmd_name]))
-        command = _command(VERBS[cmd_name])
+            return typer.core.TyperCommand(cmd_name, help=summary(self.verbs[cmd_name]))
+        command = _command(self.verbs[cmd_name])
         command.name = cmd_name
         return command
 

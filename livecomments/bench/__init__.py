@@ -1,0 +1,29 @@
+"""``livecomments bench``: measure a part of the system, as its issue asks; ``--json`` for machines.
+
+To add a bench, write a function with Typer annotations in a module of this package and name it in
+:data:`BENCHES`. A module is imported when its bench is asked for.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import typer
+
+from livecomments.cli import LazyVerbs
+
+BENCHES: dict[str, str] = {
+    "archive": "livecomments.bench.archive:archive",
+}
+"""Bench → ``module:attribute``, in the order of ``--help``."""
+
+
+class _Benches(LazyVerbs):
+    verbs: ClassVar[Mapping[str, str]] = BENCHES
+
+
+app = typer.Typer(cls=_Benches, add_completion=False, no_args_is_help=True)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure a part of the system."""
