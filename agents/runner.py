@@ -122,7 +122,7 @@ class PartitionRunner(Generic[S]):
         self._changelog_next: int | None = None
         self._clock = clock or Clock()
         self._alarm: Handle | None = None
-        self._heard: dict[Topic, int] = {}
+        self._heard: dict[str, int] = {}
         self._unacknowledged: deque[Work] = deque()
         self._deciding_now = False
         self._on_the_way = 0
@@ -148,8 +148,8 @@ class PartitionRunner(Generic[S]):
 
     def hear(self, topic: Topic, record: Record) -> None:
         """Hand on a record of a topic that the stage hears; once it is ready."""
-        if record.offset > self._heard.get(topic, -1):
-            self._heard[topic] = record.offset
+        if record.offset > self._heard.get(topic.name, -1):
+            self._heard[topic.name] = record.offset
             self.stage.hear(self._state, topic, record, self._clock.now())
             self._set_alarm()
 
@@ -232,7 +232,7 @@ class PartitionRunner(Generic[S]):
                 heard = await self._log.offset_at(topic.name, partition, since) - 1
             async for record in self._log.read(topic.name, partition, max(first, heard + 1), end):
                 self.hear(topic, record)
-            self._heard[topic] = end - 1
+            self._heard[topic.name] = end - 1
 
     async def _process(self) -> None:
         stage = self.stage

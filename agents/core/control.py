@@ -136,6 +136,11 @@ class Control:
         self._stepped_at = now
 
 
+def why_of(text: str | None) -> Why:
+    """Read a reason from a record."""
+    return "viewers" if text == "viewers" else "latency" if text == "latency" else "setting"
+
+
 def _since(since: float | None, now: float) -> float:
     return now if since is None else since
 

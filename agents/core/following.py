@@ -30,17 +30,11 @@ class Follower:
             LostHistoryError: the segment begins beyond what was passed on.
 
         """
-        stream_id = segment["stream_id"]
-        place = self.places.get(stream_id)
-        step = follow(place.epoch, place.seq, segment) if place else follow(segment["epoch"], 0, segment)
-        if step is None:
-            return None
-        if step.gap is not None:
-            raise LostHistoryError(
-                f"sample: a stream's segments jump from {step.gap[0]} to {step.gap[1]}: "
-                "records of comments.sequenced between them are lost"
-            )
-        self.raise_to(stream_id, _passed(segment))
+        place = self.places.get(segment["stream_id"])
+        at = (place.epoch, place.seq) if place else (segment["epoch"], 0)
+        step = follow_on(*at, segment)
+        if step is not None:
+            self.raise_to(segment["stream_id"], _passed(segment))
         return step
 
     def fold(self, segment: Fanout) -> None:
@@ -52,6 +46,17 @@ class Follower:
         known = self.places.get(stream_id)
         if known is None or known.epoch != place.epoch or place.seq > known.seq:
             self.places[stream_id] = place
+
+
+def follow_on(epoch: str, seq: int, segment: Sequenced) -> Step | None:
+    """Return what ``segment`` adds at a position; raises LostHistoryError as `Follower.take` does."""
+    step = follow(epoch, seq, segment)
+    if step is not None and step.gap is not None:
+        raise LostHistoryError(
+            f"sample: a stream's segments jump from {step.gap[0]} to {step.gap[1]}: "
+            "records of comments.sequenced between them are lost"
+        )
+    return step
 
 
 def _passed(segment: Sequenced | Fanout) -> Passed:

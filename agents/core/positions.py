@@ -19,7 +19,16 @@ def is_watermark(key: bytes) -> bool:
     return key.startswith(WATERMARK)
 
 
-def encode(epoch: str, seq: int, origin: Origin, offset: int, *, at: int, source_token: int = -1) -> bytes:
+def encode(
+    epoch: str,
+    seq: int,
+    origin: Origin,
+    offset: int,
+    *,
+    at: int,
+    source_token: int = -1,
+    more: str | None = None,
+) -> bytes:
     """Return an entry's value; ``offset``: output records up to it are counted."""
     position = Position(
         epoch=epoch,
@@ -28,6 +37,7 @@ def encode(epoch: str, seq: int, origin: Origin, offset: int, *, at: int, source
         segment_offset=offset,
         at=at,
         source_token=source_token,
+        more=more,
     )
     return _CODEC.encode(position)
 

@@ -6,7 +6,7 @@ counted twice. What cannot be is ignored, and counted by its reason: ``unknown``
 registered), ``impossible`` (numbers), ``past`` (an older report than the last, or of an earlier boot).
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import isfinite
@@ -65,6 +65,8 @@ class Presence:
     estimate: Estimate = lambda _: -1
     ignored: Counter[str] = field(default_factory=Counter)
     _streams: dict[str, dict[str, _Report]] = field(default_factory=dict)
+    _ends: deque[tuple[float, str, str]] = field(default_factory=deque)
+    """(When, stream, edge) that a report ends unless another has come, in the order of time."""
     _boots: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Edge → its boot, and until when that counts."""
 
@@ -91,19 +93,20 @@ class Presence:
             report["queue_ms"],
             sketch,
         )
+        self._ends.append((now + TTL_MS, stream_id, edge))
         return True
 
     def expire(self, now: float) -> set[str]:
         """Forget what is too old; return the streams that this changes."""
         changed = set()
-        for stream_id, edges in list(self._streams.items()):
-            old = [edge for edge, report in edges.items() if not self._counts(edge, report, now)]
-            for edge in old:
+        while self._ends and self._ends[0][0] <= now:
+            _, stream_id, edge = self._ends.popleft()
+            edges = self._streams.get(stream_id, {})
+            if edge in edges and edges[edge].until <= now:
                 del edges[edge]
-            if old:
                 changed.add(stream_id)
-            if not edges:
-                del self._streams[stream_id]
+                if not edges:
+                    del self._streams[stream_id]
         self._boots = {edge: boot for edge, boot in self._boots.items() if boot[1] > now}
         return changed
 

@@ -82,6 +82,7 @@ class Sampler:
     __slots__ = (
         "_always",
         "_draw",
+        "_folded",
         "_groups",
         "_handicaps",
         "_lately",
@@ -92,6 +93,7 @@ class Sampler:
         "from_seq",
         "rate",
         "shown",
+        "since_at",
         "to_seq",
         "window",
     )  # fmt: skip
@@ -103,6 +105,7 @@ class Sampler:
         self._lately = Lately()
         self._groups: dict[str, Candidate] = {}
         self._handicaps: dict[str, float] = {}
+        self._folded = -1
         self._always: list[Event] = []
         self._shadowed: list[Event] = []
         self.rate = rate
@@ -112,6 +115,8 @@ class Sampler:
         """What is decided."""
         self.to_seq = seq
         """What has arrived."""
+        self.since_at = 0
+        """Time (``at``) of the first event that is not decided; only while `pending`."""
         self.arrived = 0
         """Comments since the beginning."""
         self.shown = 0
@@ -130,6 +135,8 @@ class Sampler:
             if window > self.window or self.window - window > BACK_WINDOWS_MAX:
                 batches += self.close()
                 self._move(window)
+            if self.to_seq == self.from_seq:
+                self.since_at = event["at"]
             self.to_seq = event["seq"]
             if self._add(event) or self.to_seq - self.from_seq >= PENDING_EVENTS_MAX:
                 batches += self.close()
@@ -149,12 +156,13 @@ class Sampler:
 
     def fold(self, window: int, to_seq: int, events: Sequence[Mapping[str, Any]]) -> None:
         """Take over a batch that was decided before, from the log."""
-        if to_seq <= self.from_seq:
+        if to_seq <= self._folded:
             return
+        self._folded = to_seq
         if window > self.window or self.window - window > BACK_WINDOWS_MAX:
             self._move(window)
-        self.to_seq = to_seq
-        self._remember(window, to_seq, events)
+        self.to_seq = max(to_seq, self.to_seq)
+        self._remember(window, self.to_seq, events)
 
     def _remember(self, window: int, to_seq: int, events: Sequence[Mapping[str, Any]]) -> None:
         self._lately.add(window, events)
