@@ -28,6 +28,11 @@ class ArchiveSink(Sink):
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
 
+    async def run(self) -> None:
+        """Open the archive; until it is there, and has its schema, writes find it away. ArchiveError is fatal."""
+        await self._archive.open()
+        await super().run()
+
     async def write(self, partition: int, segments: Sequence[Segment]) -> None:
         """Upsert the segments' events."""
         del partition

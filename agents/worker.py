@@ -237,9 +237,8 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
 
 
 async def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
-    archive = open_archive(settings)
-    await archive.open()
-    sinks: list[Sink] = [ArchiveSink(archive), WindowSink(_redis(settings), kafka_log), FlatSink(kafka_log)]
+    archive = ArchiveSink(open_archive(settings))
+    sinks: list[Sink] = [archive, WindowSink(_redis(settings), kafka_log), FlatSink(kafka_log)]
 
     def shell_of(sink: Sink) -> AgentShell:
         def make(shell: AgentShell, partition: int) -> Runner:

@@ -28,7 +28,7 @@ def running(directory: Path, *names: Server) -> Iterator[Ports]:
     servers = tuple(each for each in whole.servers if each.name in names)
     order = (tuple(each.name for each in servers),)
     launch.run_detached(
-        replace(whole, servers=servers, task=None, ours=(), stop_order=order), lambda _event: None
+        replace(whole, servers=servers, tasks=(), ours=(), stop_order=order), lambda _event: None
     )
     try:
         yield ports

@@ -16,6 +16,7 @@ from schemas.settings import Settings, environment_name
 STAGES = ("ingest", "moderate", "sequence", "sample", "persist")
 READY_SECONDS = 90.0
 TOPICS_SECONDS = 60.0
+SCHEMA_SECONDS = 120.0
 STOP_SECONDS = 15.0
 PROCESSES_MAX = 16
 """Of one kind: more on one machine is a mistake."""
@@ -78,7 +79,7 @@ def make(
     return Plan(
         directory=str(directory),
         servers=stores,
-        task=ours.topics(),
+        tasks=(ours.topics(), ours.schema()),
         ours=(*stages, *edges, ours.api()),
         stop_order=(
             tuple(each.name for each in edges),
@@ -113,6 +114,9 @@ class _Ours:
 
     def topics(self) -> Task:
         return Task("topics", self._command(("topics", "apply"), {}), self._log("topics"), TOPICS_SECONDS)
+
+    def schema(self) -> Task:
+        return Task("schema", self._command(("migrate",), {}), self._log("schema"), SCHEMA_SECONDS)
 
     def stage(self, stage: str, name: str, number: int, port: int) -> Service:
         own = _environment(

@@ -69,15 +69,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A stack: servers, then a task, then our own processes.
+    """A stack: servers, then tasks, then our own processes.
 
-    All servers are started together, and all of ``ours`` together. ``stop_order`` names groups of services;
-    a group is stopped when the one before it is gone. ``ports`` are what verbs need to find the stack.
+    All servers are started together, then all tasks, and then all of ``ours``. ``stop_order`` names groups of
+    services; a group is stopped when the one before it is gone. ``ports`` are what verbs need to find the
+    stack.
     """
 
     directory: str
     servers: tuple[Service, ...]
-    task: Task | None
+    tasks: tuple[Task, ...]
     ours: tuple[Service, ...]
     stop_order: tuple[tuple[str, ...], ...]
     ports: dict[str, int] = field(default_factory=dict)
@@ -99,7 +100,7 @@ def from_json(text: str) -> Plan:
     return Plan(
         directory=raw["directory"],
         servers=tuple(_service(each) for each in raw["servers"]),
-        task=_task(raw["task"]) if raw["task"] else None,
+        tasks=tuple(_task(each) for each in raw["tasks"]),
         ours=tuple(_service(each) for each in raw["ours"]),
         stop_order=tuple(tuple(group) for group in raw["stop_order"]),
         ports=raw["ports"],

@@ -13,9 +13,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from livecomments.exits import Exit, Failure
 from livecomments.stack import logs, probes, state
@@ -112,19 +113,12 @@ class Supervisor:
             logs.rotate(Path(service.log))
         self._write()
         await self._start_group(self._plan.servers)
-        if self._plan.task is not None:
-            await self._do(self._plan.task)
+        await _together(self._do(each) for each in self._plan.tasks)
         await self._start_group(self._plan.ours)
 
     async def _start_group(self, services: Iterable[Service]) -> None:
-        """Start services together and wait until all are ready; the first failure ends the wait."""
-        starts = [asyncio.create_task(self._start_one(each)) for each in services]
-        try:
-            await asyncio.gather(*starts)
-        finally:
-            for each in starts:
-                each.cancel()
-            await asyncio.gather(*starts, return_exceptions=True)
+        """Start services together and wait until all are ready."""
+        await _together(self._start_one(each) for each in services)
 
     async def _start_one(self, service: Service) -> None:
         begun = time.monotonic()
@@ -240,6 +234,17 @@ class Supervisor:
             if not self._up:
                 raise
             # A full disk while all runs: what is running goes on, and the next change is written.
+
+
+async def _together(work: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Wait until all is done; the first failure ends the rest."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def kill_leftovers(directory: Path) -> list[Identity]:

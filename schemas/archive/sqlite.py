@@ -83,7 +83,8 @@ class SqliteArchive(Archive):
         """Bring the file to this version's schema."""
 
         def work() -> Sequence[str]:
-            with self._translated(), closing(self._connected()) as connection:
+            self._make_directory()
+            with self._looked_at() as connection:
                 return schema.migrate(connection, self._path)
 
         return await asyncio.to_thread(work)
@@ -241,14 +242,17 @@ class SqliteArchive(Archive):
         return pool
 
     def _prepare(self) -> None:
+        self._make_directory()
+        with self._looked_at() as connection:
+            if schema.is_new(connection):
+                schema.migrate(connection, self._path)
+            schema.check(connection, self._path)
+
+    def _make_directory(self) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ArchiveError(f"{self._path.parent}: cannot be made: {error.strerror}") from error
-        with self._translated(), closing(self._connected()) as connection:
-            if schema.is_new(connection):
-                schema.migrate(connection, self._path)
-            schema.check(connection, self._path)
 
     def _connection(self) -> sqlite3.Connection:
         """Return this thread's connection."""
@@ -272,11 +276,21 @@ class SqliteArchive(Archive):
         try:
             yield
         except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            said = f"{self._path}: {error}"
-            if code in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
-                raise ArchiveError(f"{said}: bring back a copy, or name another file") from error
-            raise ArchiveUnavailable(said) from error
+            raise ArchiveUnavailable(f"{self._path}: {error}") from error
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[sqlite3.Connection]:
+        """Yield a connection for the schema; a file that is no archive is the operator's to mend."""
+        with self._translated():
+            try:
+                with closing(self._connected()) as connection:
+                    yield connection
+            except sqlite3.DatabaseError as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                if code not in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}:
+                    raise
+                said = f"{self._path}: {error}: bring back a copy, or name another file"
+                raise ArchiveError(said) from error
 
 
 def _page(connection: sqlite3.Connection, epoch: str, asked: rows.Asked, draft: Draft) -> Page:

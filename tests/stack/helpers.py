@@ -49,7 +49,7 @@ def plan(
     """Return a plan of small services."""
     order = (tuple(each.name for each in ours), tuple(each.name for each in servers))
     ports = dict.fromkeys(("edge", "api", "kafka", "redis", "cassandra"), 1)
-    return Plan(str(directory), servers, first, ours, order, ports)
+    return Plan(str(directory), servers, (first,) if first else (), ours, order, ports)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -23,7 +23,7 @@ def test_kafka_and_redis(tmp_path: Path) -> None:
     """Both get ready, Kafka is started again when it is killed, and ``down`` leaves no process."""
     settings, ports = load({}), Ports(*(free_port() for _ in range(5)))
     whole = launch.prepare(settings, ports, tmp_path, plan.Shape(), lambda *_: None)
-    servers = replace(whole, task=None, ours=(), stop_order=whole.stop_order[-1:])
+    servers = replace(whole, tasks=(), ours=(), stop_order=whole.stop_order[-1:])
     launch.run_detached(servers, lambda _event: None)
     try:
         found = inspect(settings, None, tmp_path)
