@@ -29,7 +29,7 @@ class ArchiveSink(Sink):
         self._archive = archive
 
     async def run(self) -> None:
-        """Open the archive; until it is there, and has its schema, writes find it away. ArchiveError is fatal."""
+        """Open the archive; writes find it away until it is there. Its ArchiveError ends the process."""
         await self._archive.open()
         await super().run()
 

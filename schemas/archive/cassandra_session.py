@@ -137,12 +137,13 @@ class Session:
         """
         in_flight = IN_FLIGHT_MAX
         for wait in (*RETRY_SECONDS, None):
-            failed = _Pass(self.raw, in_flight).run(statements)
+            attempt = _Pass(self.raw, in_flight)
+            failed = attempt.run(statements)
             if not failed:
                 return
             statements = [statement for statement, _ in failed]
             error = failed[0][1]
-            if wait is None or isinstance(error, NoHostAvailable):
+            if wait is None or not attempt.done:  # none of them: it is away, not overloaded
                 raise unavailable(error) from error
             time.sleep(wait)
             in_flight = max(4, in_flight // 4)
@@ -156,6 +157,7 @@ class _Pass:
         self._in_flight_max = in_flight_max
         self._free = threading.Semaphore(in_flight_max)
         self._failed: list[tuple[Any, BaseException]] = []
+        self.done = 0
 
     def run(self, statements: Iterable[Any]) -> list[tuple[Any, BaseException]]:
         """Return what failed, with why."""
@@ -179,6 +181,7 @@ class _Pass:
             raise ArchiveUnavailable("Cassandra: the driver left a request unanswered")
 
     def _done(self, _: Any) -> None:
+        self.done += 1  # in the driver's one thread
         self._free.release()
 
     def _fail(self, error: BaseException, statement: Any) -> None:
