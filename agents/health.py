@@ -1,12 +1,13 @@
 """A worker's health page: ``/healthz`` (alive), ``/readyz`` (processing), ``/metrics``."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from schemas.settings import Stage
 
@@ -28,6 +29,20 @@ class _Collector:
             waiting.add_metric([shell.name], sum(len(runner.inbox) for runner in runners))
             partitions.add_metric([shell.name], len(runners))
         yield from (records, waiting, partitions)
+        for shell in self._shells:
+            yield from _figures(shell)
+
+
+def _figures(shell: Any) -> Iterator[Metric]:
+    """Yield what a stage says of itself, summed over its partitions."""
+    sums: Counter[str] = Counter()
+    for runner in shell.runners.values():
+        sums.update(runner.figures())
+    for name, value in sums.items():
+        kind = CounterMetricFamily if name.endswith("_total") else GaugeMetricFamily
+        family = kind(f"livecomments_{shell.name.replace('-', '_')}_{name}", name.replace("_", " "))
+        family.add_metric([], value)
+        yield family
 
 
 @asynccontextmanager

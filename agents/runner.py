@@ -18,7 +18,7 @@ Any error ends the process (see `agents.errors`).
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -146,6 +146,10 @@ class PartitionRunner(Generic[S]):
             group.create_task(self._process())
             group.create_task(self._acknowledge())
 
+    def figures(self) -> Mapping[str, float]:
+        """Return what the stage says of this partition, for the metrics page."""
+        return self.stage.figures(self._state)
+
     def hear(self, topic: Topic, record: Record) -> None:
         """Hand on a record of a topic that the stage hears; once it is ready."""
         if record.offset > self._heard.get(topic.name, -1):
@@ -241,6 +245,7 @@ class PartitionRunner(Generic[S]):
             self._deciding_now = False
             works = await self.inbox.take(self._merge_records_max)
             self._deciding_now = True
+            await stage.prepare(self._state, [work.record for work in works])
             async with self._deciding:
                 output = self._decide(works)
                 if output.before:

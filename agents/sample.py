@@ -18,7 +18,7 @@ Beside its source it hears ``stream.health`` (who watches, how late) and ``strea
 viewers of both: with the next segment, or by a record of their own, with an empty range.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agents.chunks import chunked, weight
@@ -159,6 +159,18 @@ class SampleStage(Stage[SampleState]):
         """Reactions count from where the checkpoint ends; reports replace each other."""
         return state.reacted if topic is REACTIONS else None
 
+    def figures(self, state: SampleState) -> Mapping[str, float]:
+        """Count what is sampled, watched and ignored."""
+        lives = state.lives.values()
+        return {
+            "streams_sampled": len(state.sampled),
+            "streams_watched": sum(live.audience.edges > 0 for live in lives),
+            "viewers": sum(live.audience.viewers for live in lives if live.audience.edges),
+            "comments_sampled_total": state.arrived,
+            "comments_shown_total": state.shown,
+            **{f"reports_{reason}_total": count for reason, count in state.presence.ignored.items()},
+        }
+
     def replay(self, state: SampleState, record: Fanout) -> None:
         """Take over one of the stage's own records."""
         state.replay(record)
@@ -241,6 +253,8 @@ def _drafts(state: SampleState, stream_id: str, live: Live, batches: Sequence[Ba
     """Turn decisions into drafts, and move the stream's place on."""
     for batch in batches:
         origin = live.decided(batch)
+        state.arrived += batch.to_seq - batch.from_seq
+        state.shown += len(batch.events)
         place = Passed(live.epoch, batch.to_seq, origin, batch.window * WINDOW_MS)
         state.follower.raise_to(stream_id, place)
         start = batch.from_seq

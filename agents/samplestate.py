@@ -80,6 +80,9 @@ class SampleState(PartitionState):
     """Source records that are not decided whole, or stand behind one: offset, and what they cover."""
     touched: set[str] = field(default_factory=set)
     """Streams to look at."""
+    arrived: int = 0
+    """Events of sampled streams since the worker began; and of those, passed on."""
+    shown: int = 0
     look_at: float = 0.0
     swept_at: float = 0.0
 

@@ -6,13 +6,13 @@ the records stay unacknowledged, the inbox fills, and Kafka keeps the rest. The 
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import structlog
 
 from agents.inbox import Inbox
-from agents.log import Log
+from agents.log import Log, Record
 from agents.runner import Work
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence
@@ -93,6 +93,13 @@ class SinkRunner:
                 self.processed += len(works)
         finally:
             self._sink.left(self._partition)
+
+    def figures(self) -> Mapping[str, float]:
+        """Return nothing: a sink has no state."""
+        return {}
+
+    def hear(self, topic: Topic, record: Record) -> None:
+        """Hear nothing."""
 
     async def checkpoint(self) -> None:
         """Nothing is kept here."""

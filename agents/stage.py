@@ -6,7 +6,7 @@ stage's own output. `agents.runner` does the rest.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -90,6 +90,12 @@ class Stage(ABC, Generic[S]):
     def step(self, state: S, inputs: Sequence[Record]) -> Output:
         """Decide waiting records together. Deterministic in the items, whatever the cut of ``inputs``."""
 
+    async def prepare(self, state: S, inputs: Sequence[Record]) -> None:
+        """Get ready what `step` needs for ``inputs`` and would keep the loop too long, or must be asked for.
+
+        Awaited before every step; the partition waits, the others go on.
+        """
+
     def tick(self, state: S, now: float) -> Output | None:
         """Do what time asks for. After every step, and when `due` says. ``now``: ms, monotonic.
 
@@ -111,6 +117,11 @@ class Stage(ABC, Generic[S]):
         """Return the offset of ``topic`` that the recovered state reaches to; None: its last seconds do."""
         del state, topic
         return None
+
+    def figures(self, state: S) -> Mapping[str, float]:
+        """Return what the metrics page shows of a partition, by name; ``…_total`` only grow."""
+        del state
+        return {}
 
     @abstractmethod
     def claim(self, worker: str) -> bytes:

@@ -6,18 +6,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from typing import Any
 
-from agents.core.words import Words, listed
+from agents.classifiers import open_panel
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.sample import SampleStage
+from agents.samplestate import Options
 from agents.sequence import SequenceStage
 from agents.sink import Sink
 from agents.stage import Stage
+from schemas import wordfiles
+from schemas.filtering import WordList
 from schemas.settings import Settings
 from schemas.topics import AUDIT, DLQ, FLAT, NOTICES
 
@@ -39,29 +40,25 @@ class Node:
     source: str
     sinks: tuple[str, ...]
     table: str | None
+    hears: tuple[str, ...] = ()
 
 
-def build(name: str, settings: Settings, epoch: str) -> Stage[Any]:
-    """Build one of the stages that write to the log. ``epoch``: the cluster's."""
+def build(name: str, settings: Settings, epoch: str, options: Options | None = None) -> Stage[Any]:
+    """Build one of the stages that write to the log. ``epoch``: the cluster's; ``options``: of `sample`."""
     partitions = settings.kafka.partitions
     match name:
         case IngestStage.name:
             return IngestStage(partitions)
         case ModerateStage.name:
-            return ModerateStage(platform_words(settings), epoch)
+            window_ms = settings.limits.duplicate_window_seconds * 1000
+            words, panel = WordList(wordfiles.read(settings.moderation)), open_panel(settings.moderation)
+            return ModerateStage(words, epoch, window_ms, panel)
         case SequenceStage.name:
             return SequenceStage(epoch, settings.limits.duplicate_window_seconds * 1000, partitions)
         case SampleStage.name:
-            return SampleStage(epoch)
+            return SampleStage(epoch, options or Options.of(settings))
         case _:
             raise ValueError(f"no stage is called {name!r}; there are {', '.join(NAMES)}")
-
-
-def platform_words(settings: Settings) -> Words:
-    """Read the platform-wide list: the settings' file, or the one that ships."""
-    file = settings.moderation.words_file
-    text = file.read_text(encoding="utf-8") if file else _shipped_words()
-    return Words(listed(text.splitlines()))
 
 
 def describe() -> Sequence[Node]:
@@ -73,13 +70,9 @@ def describe() -> Sequence[Node]:
             stage.source.name,
             (stage.sink.name, *(topic.name for topic in _SIDES[stage.name])),
             stage.table.name if stage.table else None,
+            tuple(topic.name for topic in stage.hears),
         )
         for stage in STAGES
     ]
     sinks = [Node("persist", sink.name, sink.source.name, (_STORES[sink.name],), None) for sink in SINKS]
     return [*stages, *sinks]
-
-
-@cache
-def _shipped_words() -> str:
-    return (resources.files("agents") / "words.txt").read_text(encoding="utf-8")

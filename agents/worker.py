@@ -8,8 +8,10 @@ has, or will have, a runner that reads it again.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -18,6 +20,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from agents import faustapp, health, topology
+from agents.board import Board
 from agents.cluster import read_epoch
 from agents.inbox import Inbox
 from agents.kafka import KafkaLog
@@ -26,7 +29,10 @@ from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.projection import Projection
 from agents.runner import PartitionRunner, Work
+from agents.sample import SampleStage
+from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
+from agents.sketch import estimate
 from schemas.archive import open_archive
 from schemas.settings import Settings, raise_open_files_limit
 from schemas.topics import Topic
@@ -50,6 +56,12 @@ class Runner(Protocol):
     async def run(self) -> None:
         """Process until cancelled."""
 
+    def hear(self, topic: Topic, record: Record) -> None:
+        """Hand on a record of a topic that is heard beside the source."""
+
+    def figures(self) -> Mapping[str, float]:
+        """Return figures for the metrics page."""
+
     async def checkpoint(self) -> None:
         """Write a checkpoint."""
 
@@ -58,7 +70,12 @@ class AgentShell:
     """One Faust app and the runners of its partitions."""
 
     def __init__(
-        self, name: str, source: Topic, settings: Settings, make: Callable[["AgentShell", int], Runner]
+        self,
+        name: str,
+        source: Topic,
+        settings: Settings,
+        make: Callable[["AgentShell", int], Runner],
+        hears: Sequence[Topic] = (),
     ) -> None:
         self.name = name
         self.app = faustapp.make_app(name, settings)
@@ -69,6 +86,8 @@ class AgentShell:
         self._assigned: set[int] | None = None
         self._generation = -1
         faustapp.consume(self.app, source, name, self._take)
+        for topic in hears:
+            faustapp.consume(self.app, topic, f"{name}-{topic.name}", partial(self._hear, topic))
         self.app.on_partitions_revoked.connect(self._revoked, weak=False)
         self.app.on_partitions_assigned.connect(self._assign, weak=False)
 
@@ -131,6 +150,18 @@ class AgentShell:
         timestamp = round((message.timestamp or 0) * 1000)
         record = Record(message.offset, timestamp, message.key, message.value)
         await runner.inbox.put(Work(record, _acknowledger(event)))
+
+    async def _hear(self, topic: Topic, event: Any) -> None:
+        """Hand on what is heard; what comes before its runner is ready, the runner reads back by itself."""
+        message = event.message
+        runner = self.runners.get(message.partition)
+        while runner is not None and not runner.ready.is_set():
+            await asyncio.sleep(POLL_SECONDS)
+            runner = self.runners.get(message.partition)
+        if runner is not None:
+            timestamp = round((message.timestamp or 0) * 1000)
+            runner.hear(topic, Record(message.offset, timestamp, message.key, message.value))
+        event.ack()
 
     async def _assign(self, _: Any, assigned: Any, **__: Any) -> None:
         self._assigned = {at.partition for at in assigned if at.topic == self._source.name}
@@ -212,14 +243,19 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     if name == "persist":
         return await _persist(settings, kafka_log)
     epoch = await read_epoch(kafka_log, settings)
-    stage = topology.build(name, settings, epoch)
+    board = Board(_redis(settings)) if name == SampleStage.name else None
+    options = replace(Options.of(settings), known=board.edges, estimate=estimate) if board else None
+    stage = topology.build(name, settings, epoch, options)
     worker = f"{name}-{settings.stage.instance}-{uuid4().hex[:8]}"
     helpers: list[Any] = []
-    on_effects = None
+    on_effects: Any = None
     if isinstance(stage, ModerateStage):
         projection = Projection(_redis(settings))
         helpers.append(projection.run())
         on_effects = projection.changed
+    if board is not None:
+        helpers.append(board.run())
+        on_effects = board.changed
 
     def make(shell: AgentShell, partition: int) -> Runner:
         del shell
@@ -233,7 +269,7 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
             merge_records_max=settings.stage.merge_records_max,
         )
 
-    return [AgentShell(name, stage.source, settings, make)], helpers
+    return [AgentShell(name, stage.source, settings, make, stage.hears)], helpers
 
 
 async def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:

@@ -27,7 +27,8 @@ def text(nodes: Sequence[Node]) -> str:
     for row in map(asdict, nodes):
         name = row["agent"] if row["agent"] == row["stage"] else f"{row['stage']}/{row['agent']}"
         table = f"   table: {row['table']}" if row["table"] else ""
-        lines.append(f"{name:<16} {row['source']:<20} → {', '.join(row['sinks'])}{table}")
+        source = " + ".join((row["source"], *row["hears"]))
+        lines.append(f"{name:<16} {source:<20} → {', '.join(row['sinks'])}{table}")
     return "\n".join(lines)
 
 
@@ -38,6 +39,7 @@ def mermaid(nodes: Sequence[Node]) -> str:
         agent = f"{row['stage']}_{row['agent']}"
         lines.append(f"  {agent}([{row['agent']}])")
         lines.append(f"  {_id(row['source'])}[{row['source']}] --> {agent}")
+        lines += [f"  {_id(topic)}[{topic}] -.-> {agent}" for topic in row["hears"]]
         lines += [f"  {agent} --> {_id(sink)}[{sink}]" for sink in row["sinks"]]
         if row["table"]:
             lines.append(f"  {agent} <-.-> {_id(row['table'])}[({row['table']})]")

@@ -7,6 +7,9 @@
 | ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, published after the window is written |
 | ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind", "reason"}`` |
 | ``stream:{stream}`` | hash | ``creator title state slow_mode_seconds``; JSON ``moderators settings`` |
+| ``live:{stream}`` | hash | ``viewers users edges p50_ms p99_ms queue_ms sampled why rate arrivals_per_s
+shown_per_s``; JSON ``lanes`` (comments of each lane in 10 s), ``reactions``; written by sample, expires |
+| ``live`` | sorted set | streams that are watched; score: viewers. One without a hash is over: take it out |
 | ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
 | ``edges`` | hash | edge name → ``"<valid until, ms> <JSON>"``: address, load, capacity, draining |
 | ``limits:{stream}:{user}`` | hash | the gateways' token bucket (``edge/facts.py``) |
@@ -22,6 +25,9 @@ SENTINEL = "livecomments:sentinel"
 EDGES = "edges"
 STREAMS = "streams"
 REVOKED = "revoked"
+LIVE = "live"
+LIVE_SECONDS = 30
+"""After which a stream of which no edge reports is off the live board."""
 WINDOW_SECONDS = 15 * 60
 """How long a window serves catch-up."""
 
@@ -71,6 +77,11 @@ def channel(stream_id: str) -> str:
 def bans(stream_id: str) -> str:
     """Key of a stream's bans."""
     return f"bans:{stream_id}"
+
+
+def live(stream_id: str) -> str:
+    """Key of what is known of a stream's viewers now."""
+    return f"live:{stream_id}"
 
 
 def stream(stream_id: str) -> str:

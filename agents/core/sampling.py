@@ -29,6 +29,7 @@ from typing import Any, Final
 
 from agents.core.lanes import (
     ALL,
+    LANES,
     MASK_ALL,
     SPAN_WINDOWS_MIN,
     WINDOW_MS,
@@ -50,6 +51,7 @@ SPARE_CANDIDATES: Final = 16
 """Beyond the free slots, for when the best ones' authors have been on the lanes that are left."""
 BACK_WINDOWS_MAX: Final = 20
 """An event that is older than this against its predecessor means that the log's clock was set back."""
+LATELY_WINDOWS: Final = 10_000 // WINDOW_MS
 PENDING_EVENTS_MAX: Final = 50_000
 """Of one batch; a larger window is decided in parts."""
 
@@ -153,6 +155,12 @@ class Sampler:
         self._remember(batch.window, batch.to_seq, shown)
         self.shown += sum(event["type"] == "comment" and event["mask"] != 0 for event in shown)
         return [batch]
+
+    def lanes_lately(self) -> list[int]:
+        """Return how many comments each lane was shown in the last ten seconds."""
+        counts = self._lately.counts(self.window, LATELY_WINDOWS - 1)
+        to_all = sum(each.on_all for each in counts)
+        return [to_all + sum(each.on_lane[lane] for each in counts) for lane in range(LANES)]
 
     def fold(self, window: int, to_seq: int, events: Sequence[Mapping[str, Any]]) -> None:
         """Take over a batch that was decided before, from the log."""
