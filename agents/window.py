@@ -174,6 +174,8 @@ class WindowSink(Sink):
         now = self._wall()
         for raw, segment in segments:
             stream_id, end = segment["stream_id"], segment["to_seq"]
+            if segment["from_seq"] == end:
+                continue  # the stream's state alone: news to those who watch, and nothing to catch up with
             key = stores.window(stream_id, segment["epoch"])
             pipe.zadd(key, {raw: end})
             heads[stream_id] = stores.Head(segment["epoch"], end)

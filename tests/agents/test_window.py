@@ -117,6 +117,23 @@ async def test_the_window_is_there_before_the_message(redis: Redis) -> None:
     await listener.aclose()  # type: ignore[no-untyped-call]
 
 
+async def test_a_streams_state_alone_is_news_and_no_past(redis: Redis) -> None:
+    """A record with an empty range goes to those who listen; neither the window nor the head changes."""
+    sink = WindowSink(redis, MemoryLog())
+    await sink.write(0, segments(fanout(0, 3)))
+    listener = redis.pubsub()
+    await listener.subscribe(stores.channel("s"))
+    await sink.write(0, segments(fanout(3, 3)))
+    async with asyncio.timeout(5):
+        async for message in listener.listen():
+            if message["type"] == "message":
+                assert message["data"] == raw(fanout(3, 3))
+                break
+    assert await held(redis) == [(0, 3)]
+    assert await head(redis) == ("e-0", 3)
+    await listener.aclose()  # type: ignore[no-untyped-call]
+
+
 async def test_a_repeat_does_not_set_a_head_back(redis: Redis) -> None:
     """After a restart older segments are written again; only another or a later epoch moves a head down."""
     sink = WindowSink(redis, MemoryLog())
