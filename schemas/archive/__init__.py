@@ -3,10 +3,25 @@
 `open_archive` returns the one that the settings name; nothing is connected until `Archive.open`.
 """
 
-from schemas.archive.base import Archive, ArchiveError, ArchiveUnavailable, Page, Stored
+from schemas.archive.base import (
+    PAGE_EVENTS_MAX,
+    Archive,
+    ArchiveError,
+    ArchiveUnavailable,
+    Page,
+    Stored,
+)
 from schemas.settings import Settings
 
-__all__ = ["Archive", "ArchiveError", "ArchiveUnavailable", "Page", "Stored", "open_archive"]
+__all__ = [
+    "PAGE_EVENTS_MAX",
+    "Archive",
+    "ArchiveError",
+    "ArchiveUnavailable",
+    "Page",
+    "Stored",
+    "open_archive",
+]
 
 
 def open_archive(settings: Settings) -> Archive:

@@ -8,7 +8,7 @@ second migration out; nothing else here uses one.
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from schemas import settings as config
@@ -20,6 +20,7 @@ DDL_SECONDS = 60.0
 LOCK_TTL_SECONDS = 300
 LOCK_WAIT_SECONDS = 60.0
 LOCK_POLL_SECONDS = 0.5
+BY_AGE = "TimeWindowCompactionStrategy"
 TWCS_WINDOWS = 30
 """How many windows the retention is cut into; fewer than 50, since each is at least one file."""
 
@@ -124,16 +125,18 @@ def migrate(session: Any, cassandra: config.Cassandra, retention_days: int | Non
         session.execute("DELETE FROM migration_lock WHERE name = 'schema' IF owner = %s", (owner,))
 
 
-def compaction(retention_days: int | None) -> dict[str, str]:
-    """Return how the tables are compacted: by age where rows expire, so that whole files do."""
+def compaction(retention_days: int | None, found: Mapping[str, str]) -> Mapping[str, str] | None:
+    """Return how a table is to be compacted; None: as it is now.
+
+    By age where rows expire, so that whole files do. Where they do not, as the cluster does by default.
+    """
+    by_age = found["class"].rpartition(".")[2] == BY_AGE
     if retention_days is None:
-        return {"class": "UnifiedCompactionStrategy", "scaling_parameters": "T4"}
-    hours = max(1, -(-retention_days * 24 // TWCS_WINDOWS))
-    return {
-        "class": "TimeWindowCompactionStrategy",
-        "compaction_window_unit": "HOURS",
-        "compaction_window_size": str(hours),
-    }
+        return {"class": "UnifiedCompactionStrategy"} if by_age else None
+    hours = str(max(1, -(-retention_days * 24 // TWCS_WINDOWS)))
+    if by_age and found.get("compaction_window_unit") == "HOURS" and found["compaction_window_size"] == hours:
+        return None
+    return {"class": BY_AGE, "compaction_window_unit": "HOURS", "compaction_window_size": hours}
 
 
 def _left(session: Any, keyspace: str) -> Sequence[Migration]:
@@ -152,13 +155,11 @@ def _apply(session: Any, migration: Migration) -> str:
 
 def _compact(session: Any, keyspace: str, retention_days: int | None) -> Sequence[str]:
     """Hold the tables' compaction against the setting, which may have changed since they were made."""
-    wanted = compaction(retention_days)
     query = "SELECT table_name, compaction FROM system_schema.tables WHERE keyspace_name = %s"
     done = []
     for table, found in session.execute(query, (keyspace,)):
-        has = {name: value for name, value in found.items() if name in wanted}
-        has["class"] = found["class"].rpartition(".")[2]
-        if table in EXPIRING and has != wanted:
+        wanted = compaction(retention_days, found) if table in EXPIRING else None
+        if wanted is not None:
             options = ", ".join(f"'{name}': '{value}'" for name, value in wanted.items())
             _run(session, f"ALTER TABLE {table} WITH compaction = {{{options}}}")
             done.append(f"{table}: {wanted['class']}")
