@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from edge.api import comments, moderation, operations, problems, registry, streams
+from edge.api import comments, docs, moderation, operations, problems, registry, streams
 from edge.api.guard import Guard
 from edge.api.models import ProblemView
 from edge.api.parts import Parts
@@ -43,6 +43,7 @@ def build_app(parts: Parts) -> FastAPI:
         app.include_router(module.router, responses=_PROBLEMS)
     app.include_router(registry.router)
     app.include_router(operations.router)
+    app.include_router(docs.router)
     problems.install(app, _methods)
     app.add_exception_handler(registry.RegistryError, _registry_error)
     app.add_middleware(Guard, metrics=parts.metrics, request_bytes_max=parts.settings.api.request_bytes_max)

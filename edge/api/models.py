@@ -202,6 +202,29 @@ class Bans(_Answer):
     next: str | None
 
 
+class AuditEntry(_Answer):
+    """One command, and what came of it: ``outcome`` is applied or refused. ``at``: ms since 1970."""
+
+    at: int
+    actor: str
+    role: str
+    action: str
+    id: str
+    target: str | None
+    seconds: int | None
+    reason: str | None
+    settings: str | None
+    outcome: str
+    refusal: str | None
+
+
+class Audit(_Answer):
+    """The newest first. ``next``: the ``before`` of the next page; None: there is nothing more."""
+
+    entries: list[AuditEntry]
+    next: int | None
+
+
 class Stats(_Answer):
     """What is known of a stream now. ``viewers`` None: not known; ``events_per_second`` over ten seconds."""
 

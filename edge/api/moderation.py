@@ -7,7 +7,8 @@ gateway says from what it knows, and the log with authority.
 # ruff: noqa: FAST003
 
 import uuid
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
@@ -20,6 +21,7 @@ from edge.api.problems import Invalid, NotFound
 from edge.api.streams import existing
 
 PAGE_BANS_MAX = 500
+PAGE_AUDIT_MAX = 200
 
 router = APIRouter(tags=["moderation"])
 # A user id may have slashes, hence «:path» in the routes.
@@ -131,5 +133,39 @@ async def end(commands: Commands, body: models.Why | None = None) -> models.Acce
     return await commands.give("end", reason=body.reason if body else None)
 
 
+@router.get("/v1/streams/{stream_id}/audit")
+async def get_audit(
+    stream_id: StreamId,
+    viewer: Moderator,
+    parts: Made,
+    before: Annotated[
+        int | None, Query(ge=0, le=models.SEQ_MAX, description="The `next` of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_AUDIT_MAX)] = 50,
+) -> models.Audit:
+    """Say who did what, when and why, and what came of it: the newest first; for the stream's moderators.
+
+    A page may have few entries, or none, and a `next`: the rest of the log is looked through with that.
+    """
+    del viewer
+    page = await parts.audit.read(stream_id, before, limit)
+    return models.Audit(entries=[_entry(each) for each in page.records], next=page.next)
+
+
 def _ban(found: BanState) -> models.Ban:
     return models.Ban(user=found.user, kind=found.kind, until=found.until, reason=found.reason)
+
+
+def _entry(record: Mapping[str, Any]) -> models.AuditEntry:
+    command = record["command"] or {}
+    names = ("target", "seconds", "reason", "settings")
+    return models.AuditEntry(
+        at=record["at"],
+        actor=record["actor_id"],
+        role=record["actor_role"],
+        action=record["action"],
+        id=record["id"],
+        outcome=record["outcome"],
+        refusal=record["refusal"],
+        **{name: command.get(name) for name in names},
+    )

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
 
+from edge.api.auditlog import AuditPage
 from edge.api.directory import Directory
 from edge.api.history import History
 from edge.api.metrics import Metrics
@@ -48,6 +49,13 @@ class Door(Protocol):
         """Return when a command is durable; raises Refusal, Forbidden."""
 
 
+class Audit(Protocol):
+    """`edge.api.audit.AuditLog`, as far as the API uses it."""
+
+    async def read(self, stream_id: str, before: int | None, limit: int) -> AuditPage:
+        """Return up to ``limit`` records of a stream below the offset ``before``. Raises Away."""
+
+
 class Readiness:
     """Whether requests can be served. ``checks``: name → a question; false, an error or silence is no."""
 
@@ -78,6 +86,7 @@ class Parts:
     door: Door
     directory: Directory
     history: History
+    audit: Audit
     finder: Finder
     auth: Authenticator
     readiness: Readiness

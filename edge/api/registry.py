@@ -140,6 +140,19 @@ async def get_mode() -> JSONResponse:
     return _answer({"mode": "READONLY"})
 
 
+@router.get("/mode/{subject}")
+async def get_subject_mode(subject: Subject) -> JSONResponse:
+    """Say it of one subject."""
+    _of(subject)
+    return _answer({"mode": "READONLY"})
+
+
+@router.get("/contexts")
+async def list_contexts() -> JSONResponse:
+    """List the contexts: the default one alone."""
+    return _answer(["."])
+
+
 @cache
 def _subjects() -> dict[str, tuple[Release, ...]]:
     """Return the releases of each subject, by version."""

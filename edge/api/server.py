@@ -19,6 +19,7 @@ import uvloop
 from redis.asyncio import Redis
 
 from edge.api.app import build_app
+from edge.api.auditlog import AuditLog
 from edge.api.directory import Directory
 from edge.api.history import History
 from edge.api.metrics import Metrics
@@ -73,6 +74,7 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
             door=gateway,
             directory=directory,
             history=History(shelf.archive, directory, Past(redis, FRESH_EVENTS_MAX, Stats(), now)),
+            audit=AuditLog(settings.kafka),
             finder=Finder(settings, Roster(redis, now)),
             auth=Authenticator(settings.auth, revoked=gateway.revoked.refuses),
             readiness=Readiness({"producer": producer, "redis": directory.ready, "archive": shelf.ready}),

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
 from edge.api.app import build_app
+from edge.api.auditlog import AuditPage
 from edge.api.directory import BanState, StreamState
 from edge.api.history import History
 from edge.api.metrics import Metrics
@@ -129,9 +130,13 @@ class FakeKafka:
         self.ready = True
         self.answering = True
         self.items: list[dict[str, Any]] = []
+        self.posts: list[tuple[str, int, bytes, dict[str, Any]]] = []
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
+
+    async def post(self, topic: Any, partition: int, key: bytes, value: bytes) -> None:
+        self.posts.append((topic.name, partition, key, codec(topic.record).decode(value)))
 
     async def send(self, partition: int, value: bytes) -> None:
         self.items += codec("submitted").decode(value)["items"]
@@ -214,6 +219,18 @@ class FakeFinder:
         return self.urls
 
 
+class FakeAudit:
+    """`edge.api.auditlog.AuditLog`."""
+
+    def __init__(self) -> None:
+        self.page = AuditPage()
+        self.asked: list[tuple[str, int | None, int]] = []
+
+    async def read(self, stream_id: str, before: int | None, limit: int) -> AuditPage:
+        self.asked.append((stream_id, before, limit))
+        return self.page
+
+
 @dataclass
 class World:
     """The app and all that stands behind it."""
@@ -222,6 +239,7 @@ class World:
     facts: FakeFacts
     kafka: FakeKafka
     directory: FakeDirectory
+    audit: FakeAudit
     finder: FakeFinder
     archive: SqliteArchive
     readiness: Readiness
@@ -257,7 +275,7 @@ class _World:
     async def __aenter__(self) -> World:
         await self._archive.open()
         facts, kafka, directory, finder = FakeFacts(), FakeKafka(), FakeDirectory(), FakeFinder()
-        settings = self._settings
+        settings, audit = self._settings, FakeAudit()
         self._gateway = Gateway(settings, boot="api", facts=facts, submitter=kafka)  # type: ignore[arg-type]
         await self._gateway.start()
 
@@ -271,13 +289,14 @@ class _World:
             door=self._gateway,
             directory=directory,  # type: ignore[arg-type]
             history=History(lambda: self._archive, directory, directory),  # type: ignore[arg-type]
+            audit=audit,
             finder=finder,
             auth=auth,
             readiness=readiness,
             metrics=Metrics(),
         )
         return World(
-            settings, facts, kafka, directory, finder, self._archive, readiness, auth, build_app(parts)
+            settings, facts, kafka, directory, audit, finder, self._archive, readiness, auth, build_app(parts)
         )
 
     async def __aexit__(self, *_: object) -> None:

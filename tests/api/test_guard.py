@@ -194,6 +194,18 @@ async def test_the_document(here: World) -> None:
     assert "/v1/streams/{stream_id}/bans/{user}" in paths
 
 
+async def test_the_document_for_people(here: World) -> None:
+    """Every path is on it, and nothing on it comes from elsewhere."""
+    answer = await here.client(None)("GET", "/docs")
+    page = answer.body.decode()
+    for path in (await here.client(None)("GET", "/openapi.json")).json["paths"]:
+        assert f"<code>{path}</code>" in page
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "http://" not in page
+    assert "https://" not in page
+    assert "<script" not in page
+
+
 def test_refusals_of_every_code_have_a_status() -> None:
     """A code that is added needs one."""
     from edge.api.problems import STATUS, of_refusal

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edge.api.auditlog import AuditPage
 from edge.api.directory import BanState
 from edge.checks import Facts
 from schemas.refusals import Code
@@ -120,7 +121,7 @@ async def test_the_creator_is_not_banned(here: World) -> None:
     assert "creator" in answer.problem["detail"]
 
 
-@pytest.mark.parametrize("path", ["bans", "bans/bo", "settings"])
+@pytest.mark.parametrize("path", ["bans", "bans/bo", "settings", "audit"])
 async def test_reading_is_for_moderators(here: World, path: str) -> None:
     """By their token, or because they are the creator or were appointed."""
     here.opened(moderators=frozenset({"mo"}), settings={"words": ["w"]})
@@ -157,3 +158,21 @@ async def test_settings_are_shown_whole(here: World) -> None:
     here.opened(title="T", moderators=frozenset({"b", "a"}), settings={"words": ["w"], "new": 1})
     found = (await here.client("moderator")("GET", f"{STREAM}/settings")).json
     assert found == {"title": "T", "moderators": ["a", "b"], "settings": {"words": ["w"], "new": 1}}
+
+
+async def test_audit_in_pages(here: World) -> None:
+    """Who did what, and what came of it; the rest is asked for with what the page says."""
+    command = {"target": "bo", "seconds": 9, "reason": "r", "settings": None}
+    record = {
+        "at": AT, "actor_id": "mo", "actor_role": "moderator", "action": "ban", "id": ID,
+        "command": command, "outcome": "applied", "refusal": None,
+    }  # fmt: skip
+    here.audit.page = AuditPage([record, record | {"command": None, "outcome": "refused"}], 17)
+    page = (await here.client("creator")("GET", f"{STREAM}/audit?before=99&limit=2")).json
+    assert here.audit.asked == [("demo", 99, 2)]
+    assert page["next"] == 17
+    assert page["entries"][0] == {
+        "at": AT, "actor": "mo", "role": "moderator", "action": "ban", "id": ID, "target": "bo",
+        "seconds": 9, "reason": "r", "settings": None, "outcome": "applied", "refusal": None,
+    }  # fmt: skip
+    assert page["entries"][1]["target"] is None
