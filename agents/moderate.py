@@ -1,21 +1,36 @@
 """moderate: a verdict for each item. ``comments.ingested`` → ``comments.moderated``.
 
-Comments are held against the word lists and their stream's rules; commands change the rules, and
-travel in the same log, so that a ban binds every later origin. Refused items flow on. What it has
-put out is the truth about its state; the table ``rules`` is a checkpoint of it, and Redis a
+Comments are held against the word lists, the platform's policy and their stream's rules; commands change
+the rules, and travel in the same log, so that a ban binds every later origin. Refused items flow on. What
+it has put out is the truth about its state; the table ``rules`` is a checkpoint of it, and Redis a
 projection for the gateways.
+
+A verdict may depend on what is no function of the log: the classifier's opinion, and how far
+``moderation.policy`` was heard. It counts when it is written: whoever takes the partition next reads it, and
+readers drop what a predecessor writes behind a claim, so that a comment has one outcome. Lists are made in a
+thread and swapped whole: a stream's own before the step that has the command, the platform's between steps.
 """
 
+import asyncio
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
+
+import structlog
 
 from agents.chunks import covering
+from agents.classifiers import Panel, Subject
 from agents.core import positions
-from agents.core.rules import Rules, Verdict, command, judge
-from agents.core.words import Words
+from agents.core.commands import command, held_by
+from agents.core.policy import Policy
+from agents.core.rules import Rules
+from agents.core.verdicts import Platform, Verdict, judge
 from agents.log import Record
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
-from schemas.codec import codec
+from schemas.codec import UndecodableError, codec
+from schemas.filtering import WordList, build, parse_list
+from schemas.policies import EVERYWHERE
 from schemas.records import (
     NOTHING,
     IngestedItem,
@@ -24,38 +39,79 @@ from schemas.records import (
     Origin,
 )
 from schemas.records import Rules as RulesRecord
-from schemas.topics import AUDIT, INGESTED, MODERATED, RULES_CHANGELOG
+from schemas.topics import AUDIT, INGESTED, MODERATED, POLICY, RULES_CHANGELOG, Topic
+
+_HAS_WORDS = b'"words"'
+"""In the bytes of every record with a command that changes a stream's list (and, rarely, of others)."""
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True, kw_only=True)
 class ModerateState(PartitionState):
-    """The streams' rules beside what every stage knows."""
+    """The streams' rules and the platform's policy beside what every stage knows."""
 
     rules: dict[str, Rules] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    platform: Platform
+    opinions: dict[Origin, str] = field(default_factory=dict)
+    """Of the classifier, for the next step."""
+    building: asyncio.Task[None] | None = None
+    policy_changed: bool = False
+    """Whether the platform's bans are to be projected."""
 
 
 class ModerateStage(Stage[ModerateState]):
-    """See the module. ``words``: the platform-wide list."""
+    """See the module.
+
+    Args:
+        words: the platform's list from files.
+        epoch: the cluster's.
+        window_ms: the duplicate window.
+        panel: the classifier's; None: nobody is asked.
+
+    """
 
     name = "moderate"
     source = INGESTED
     sink = MODERATED
     table = RULES_CHANGELOG
+    hears = (POLICY,)
 
-    def __init__(self, words: Words, epoch: str) -> None:
+    def __init__(
+        self, words: WordList, epoch: str, window_ms: int = 120_000, panel: Panel | None = None
+    ) -> None:
         super().__init__()
         self._words = words
         self._raised = not epoch.endswith("-0")
+        self._window_ms = window_ms
+        self._panel = panel
+        self._listed: tuple[tuple[str, ...], WordList] = (words.rules, words)
+        """The last list of the platform that was made; partitions share it."""
 
     def open(self, partition: int) -> ModerateState:
         """No stream has rules yet."""
-        return ModerateState(partition)
+        return ModerateState(
+            partition, policy=Policy(self._words.rules), platform=Platform(words=self._words)
+        )
 
     def claim(self, worker: str) -> bytes:
         """Claim the partition."""
         nothing = NOTHING.to_wire()
         record = Moderated(claim=worker, token=-1, source_token=-1, after=nothing, covered=nothing, items=[])
         return self.codec.encode(record)
+
+    async def prepare(self, state: ModerateState, inputs: Sequence[Record]) -> None:
+        """Make the lists that commands bring, and ask the classifier."""
+        for record in inputs:
+            listing = record.value is not None and _HAS_WORDS in record.value
+            if not listing and self._panel is None:
+                continue
+            items = self._items_of(record)
+            if listing:
+                await asyncio.to_thread(_make_lists, items)
+            if self._panel is not None:
+                await self._ask(state, items, self._panel)
 
     def step(self, state: ModerateState, inputs: Sequence[Record]) -> Output:
         """Judge what is new."""
@@ -70,6 +126,7 @@ class ModerateStage(Stage[ModerateState]):
             new = (row for row in ingested["items"] if Origin(row["offset"], row["index"]) > state.covered)
             items.extend(self._judged(state, item, output) for item in new)
             state.covered = max(state.covered, Origin.from_wire(ingested["covered"]))
+        state.opinions.clear()
         if state.covered == before:
             return output
         for chunk, after, covered in covering(items, before, state.covered):
@@ -84,14 +141,33 @@ class ModerateStage(Stage[ModerateState]):
             output.main.append((None, self.codec.encode(moderated)))
         return output
 
+    def due(self, state: ModerateState) -> float | None:
+        """Project the platform's bans at once."""
+        return 0.0 if state.policy_changed else None
+
+    def tick(self, state: ModerateState, now: float) -> Output | None:
+        """See `due`."""
+        del now
+        if not state.policy_changed:
+            return None
+        state.policy_changed = False
+        return Output(effects=[EVERYWHERE])
+
     def replay(self, state: ModerateState, record: Moderated) -> None:
-        """Apply the commands that were applied."""
+        """Apply the commands that were applied, and the answers that were given."""
         state.cover(record)
         for item in record["items"]:
-            rules = state.rules.setdefault(item["stream_id"], Rules()) if item["type"] != "comment" else None
-            if rules and item["refusal"] is None and Origin(item["offset"], item["index"]) > rules.origin:
+            stream_id, verdict = item["stream_id"], item["verdict"]
+            if item["type"] == "comment" and verdict not in {"hold", "approved"}:
+                continue
+            rules = state.rules.setdefault(stream_id, Rules())
+            if item["refusal"] not in {None, "held"} or Origin(item["offset"], item["index"]) <= rules.origin:
+                continue
+            if item["type"] == "comment":
+                rules.answer(item, approved=verdict == "approved")
+            else:
                 command(rules, item)
-                state.dirty.add(item["stream_id"])
+            state.dirty.add(stream_id)
 
     def restore(self, state: ModerateState, key: bytes, value: bytes) -> None:
         """Take over a checkpoint entry."""
@@ -118,20 +194,89 @@ class ModerateStage(Stage[ModerateState]):
         """Every stream with rules."""
         return state.rules
 
+    def heard(self, state: ModerateState, topic: Topic) -> int | None:
+        """Read the policy from its beginning: the topic is its own state."""
+        del state, topic
+        return -1
+
+    def hear(self, state: ModerateState, topic: Topic, record: Record, now: float) -> None:
+        """Take a platform-wide command; a list is made in the background."""
+        del now
+        try:
+            items = codec(topic.record).decode(record.value)["items"]
+        except UndecodableError as error:
+            log.warning("policy skipped", offset=record.offset, reason=error.reason)
+            return
+        if state.policy.take(items, record.timestamp):
+            self._rebuild(state)
+        state.platform.bans = state.policy.bans
+        state.policy_changed = True
+
+    def _rebuild(self, state: ModerateState) -> None:
+        if state.building is None or state.building.done():
+            state.building = asyncio.get_running_loop().create_task(self._build(state))
+
+    async def _build(self, state: ModerateState) -> None:
+        """Make the platform's list until it is the one that was heard last, then swap it in."""
+        while state.platform.words.rules != (wanted := state.policy.rules):
+            made, found = self._listed
+            if made != wanted:
+                found = await asyncio.to_thread(WordList, wanted)
+                self._listed = (wanted, found)
+            state.platform.words = found
+
+    async def _ask(self, state: ModerateState, items: Sequence[IngestedItem], panel: Panel) -> None:
+        comments = [item for item in items if item["type"] == "comment" and item["text"]]
+        subjects = [Subject(item["stream_id"], item["user_id"], item["text"]) for item in comments]
+        opinions = await panel.opinions(subjects)
+        for item, opinion in zip(comments, opinions, strict=True):
+            state.opinions[Origin(item["offset"], item["index"])] = opinion
+
+    def _items_of(self, record: Record) -> Sequence[IngestedItem]:
+        try:
+            items: Sequence[IngestedItem] = self._source_codec.decode(record.value)["items"]
+        except UndecodableError:
+            return ()  # `step` reports it
+        return items
+
     def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> ModeratedItem:
         stream_id = item["stream_id"]
         if item["type"] == "comment":
-            verdict = judge(state.rules.get(stream_id), item, self._words.found)
+            rules = state.rules.get(stream_id)
+            opinion = state.opinions.get(Origin(item["offset"], item["index"])) if state.opinions else None
+            if rules is None and opinion == "hold":
+                rules = state.rules[stream_id] = Rules()
+            verdict = judge(rules, state.platform, item, self._window_ms, opinion)
+            comment = None
         else:
             rules = state.rules.get(stream_id) or Rules()
+            comment = held_by(rules, item) if item["type"] == "approve" else None
             verdict = command(rules, item)
-            if verdict.refusal is None:
-                state.rules[stream_id] = rules
-                state.dirty.add(stream_id)
-                output.effects.append(stream_id)
             output.before.append(_audit(state.partition, item, verdict))
-        refusal = verdict.refusal.key if verdict.refusal else None
-        return ModeratedItem(**item, verdict=verdict.verdict, refusal=refusal)
+        if verdict.changed and rules is not None:
+            rules.origin = Origin(item["offset"], item["index"])
+            state.rules[stream_id] = rules
+            state.dirty.add(stream_id)
+            output.effects.append(stream_id)
+        judged = cast("ModeratedItem", comment if comment and verdict.verdict == "approved" else item)
+        judged["verdict"] = verdict.verdict
+        judged["refusal"] = verdict.refusal.key if verdict.refusal else None
+        return judged
+
+
+def _make_lists(items: Sequence[IngestedItem]) -> None:
+    """Make what `Rules.set_words` will ask for, so that it is there when the command is applied."""
+    for item in items:
+        arguments = item["command"]
+        if item["type"] != "settings" or arguments is None:
+            continue
+        try:
+            value: Any = json.loads(arguments["settings"] or "{}")
+        except ValueError:
+            continue
+        words = value.get("words") if isinstance(value, dict) else None
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            build(parse_list(tuple(words)).rules)
 
 
 def _entry(origin: Origin, offset: int, state: str, source_token: int) -> bytes:
@@ -142,6 +287,9 @@ def _entry(origin: Origin, offset: int, state: str, source_token: int) -> bytes:
 
 
 def _audit(partition: int, item: IngestedItem, verdict: Verdict) -> Side:
+    refusal = verdict.refusal.key if verdict.refusal else None
+    if refusal is not None and verdict.detail:
+        refusal = f"{refusal}: {verdict.detail}"
     record = {
         "stream_id": item["stream_id"],
         "origin": Origin(item["offset"], item["index"]).to_wire(),
@@ -152,6 +300,6 @@ def _audit(partition: int, item: IngestedItem, verdict: Verdict) -> Side:
         "id": item["id"],
         "command": item["command"],
         "outcome": "refused" if verdict.refusal else "applied",
-        "refusal": verdict.refusal.key if verdict.refusal else None,
+        "refusal": refusal,
     }
     return Side(AUDIT, partition, (item["stream_id"].encode(), codec(AUDIT.record).encode(record)))

@@ -8,15 +8,18 @@ by a missing sentinel, and everything is written again.
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from agents.core.bans import Ban
 from agents.core.rules import Rules
 from agents.moderate import ModerateState
 from schemas import stores
+from schemas.policies import EVERYWHERE
 
 POLL_SECONDS = 1.0
 STREAMS_PER_WRITE = 200
@@ -37,7 +40,7 @@ class Projection:
     def changed(self, partition: int, state: ModerateState, streams: Sequence[str] | None) -> None:
         """Note streams whose commands are durable; None: all of a partition that was taken."""
         self._states[partition] = state
-        for stream in state.rules if streams is None else streams:
+        for stream in (*state.rules, EVERYWHERE) if streams is None else streams:
             self._changed[stream] = partition
         self._wake.set()
 
@@ -79,8 +82,11 @@ class Projection:
             batch = list(self._changed.items())[:STREAMS_PER_WRITE]
             pipe = self._redis.pipeline(transaction=True)
             for stream, partition in batch:
-                rules = self._states[partition].rules.get(stream)
-                if rules is not None:
+                state = self._states[partition]
+                rules = state.rules.get(stream)
+                if stream == EVERYWHERE:
+                    _put_bans(pipe, stream, state.policy.bans)
+                elif rules is not None:
                     _put(pipe, stream, rules)
             for stream, _ in batch:
                 del self._changed[stream]
@@ -92,25 +98,36 @@ class Projection:
 
 
 def _put(pipe: Any, stream: str, rules: Rules) -> None:
-    pipe.delete(stores.bans(stream))
-    bans = {
-        user: json.dumps({"kind": ban.kind, "until": ban.until, "reason": ban.reason}, ensure_ascii=False)
-        for user, ban in rules.bans.items()
-    }
-    if bans:
-        pipe.hset(stores.bans(stream), mapping=bans)
+    _put_bans(pipe, stream, rules.bans)
+    pipe.delete(stores.held(stream), stores.members(stream))
+    if rules.held.waiting:
+        held = {id_: json.dumps(asdict(held)) for id_, held in rules.held.waiting.items()}
+        pipe.hset(stores.held(stream), mapping=held)
+    if rules.members:
+        pipe.sadd(stores.members(stream), *rules.members)
     pipe.hset(stores.stream(stream), mapping=_settings(rules))
     if rules.opened_at:
         pipe.zadd(stores.STREAMS, {stream: rules.opened_at})
 
 
+def _put_bans(pipe: Any, stream: str, bans: Mapping[str, Ban]) -> None:
+    pipe.delete(stores.bans(stream))
+    rows = {
+        user: json.dumps({"kind": ban.kind, "until": ban.until, "reason": ban.reason}, ensure_ascii=False)
+        for user, ban in bans.items()
+    }
+    if rows:
+        pipe.hset(stores.bans(stream), mapping=rows)
+
+
 def _settings(rules: Rules) -> Mapping[str, str]:
-    settings = {"words": list(rules.words), "slow_mode_seconds": rules.slow_seconds, "pinned": rules.pinned}
+    settings = rules.settings()
     return {
         "creator": rules.creator or "",
         "title": rules.title or "",
         "moderators": json.dumps(sorted(rules.moderators)),
         "settings": json.dumps(settings, ensure_ascii=False),
         "state": "ended" if rules.ended else "open",
+        "modes": " ".join(mode for mode in ("members_only", "emote_only") if settings[mode]),
         "slow_mode_seconds": str(rules.slow_seconds),  # the gateways' bucket reads it by itself
     }

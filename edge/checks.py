@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.auth import Viewer
+from schemas.emotes import is_emotes
 from schemas.refusals import Code, Refusal
 
 STICKER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
@@ -59,21 +60,33 @@ class Facts:
     creator: str | None = None
     moderators: frozenset[str] = frozenset()
     spent: Spent = Spent()
+    everywhere: Ban | None = None
+    """The author's ban from the whole platform."""
+    modes: frozenset[str] = frozenset()
+    """Of members_only, emote_only."""
+    member: bool = False
 
 
-def refusal_of_comment(facts: Facts, user_id: str, now_ms: int) -> Refusal | None:
+def refusal_of_comment(  # noqa: PLR0911 - one answer a rule
+    facts: Facts, user_id: str, now_ms: int, text: str = ""
+) -> Refusal | None:
     """Say why a comment is refused; None: it may go on.
 
     A retry may: it can be in the log already, and only the log knows what became of it.
     """
     if facts.spent.retry:
         return None
-    ban = facts.ban
-    if ban is not None and ban.kind in _BAN_CODES and (ban.until is None or ban.until > now_ms):
-        wait = None if ban.until is None else (ban.until - now_ms) / 1000
-        return Refusal(_BAN_CODES[ban.kind], ban.reason or "", wait)
+    for ban in (facts.everywhere, facts.ban):
+        if ban is not None and ban.kind in _BAN_CODES and (ban.until is None or ban.until > now_ms):
+            wait = None if ban.until is None else (ban.until - now_ms) / 1000
+            return Refusal(_BAN_CODES[ban.kind], ban.reason or "", wait)
     if facts.state == "ended":
         return Refusal(Code.STREAM_ENDED)
+    if facts.modes and user_id != facts.creator and user_id not in facts.moderators:
+        if "members_only" in facts.modes and not facts.member:
+            return Refusal(Code.MEMBERS_ONLY)
+        if "emote_only" in facts.modes and not is_emotes(text):
+            return Refusal(Code.EMOTE_ONLY)
     match facts.spent.code:
         case None:
             return None
@@ -99,7 +112,7 @@ def refusal_of_command(
         return Refusal(Code.STREAM_EXISTS) if facts.creator and facts.creator != creator else None
     if not viewer.may_moderate(stream_id) and viewer.user_id not in {facts.creator, *facts.moderators}:
         return Refusal(Code.NOT_MODERATOR)
-    if type_ in {"ban", "timeout", "shadow"} and command["target"] == facts.creator:
+    if type_ in {"ban", "timeout", "shadow", "hold"} and command["target"] == facts.creator:
         return Refusal(Code.INVALID, "the creator of a stream cannot be banned from it")
     return None
 

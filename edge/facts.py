@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from redis.exceptions import RedisError
 
 from edge.checks import Ban, Facts, Spent
 from schemas import stores
+from schemas.policies import EVERYWHERE
 from schemas.refusals import Code
 
 REQUESTS_PER_TRIP_MAX = 256
@@ -154,14 +156,15 @@ class FactStore:
         for each in batch:
             key = stores.stream(each.stream_id)
             pipe.hget(stores.bans(each.stream_id), each.user_id)
-            pipe.hmget(key, ["state", "creator", "moderators"])
+            pipe.hmget(key, ["state", "creator", "moderators", "modes"])
+            pipe.hget(stores.bans(EVERYWHERE), each.user_id)
+            pipe.sismember(stores.members(each.stream_id), each.user_id)
             if each.comment_id is not None:
                 keys = (stores.bucket(each.stream_id, each.user_id), key, stores.bans(each.stream_id))
                 pipe.eval(_BUCKET, 3, *keys, *self._arguments(each))
         rows = iter(await pipe.execute())
         return [
-            _facts(next(rows), next(rows), next(rows) if each.comment_id is not None else (0, 0))
-            for each in batch
+            _facts(*islice(rows, 4), next(rows) if each.comment_id is not None else (0, 0)) for each in batch
         ]
 
     def _arguments(self, request: _Request) -> tuple[str, ...]:
@@ -191,9 +194,14 @@ class FactStore:
         log.info("redis back")
 
 
-def _facts(ban: str | None, stream: Sequence[str | None], spent: Sequence[int]) -> Facts:
-    state, creator, moderators = stream
+def _facts(
+    ban: str | None, stream: Sequence[str | None], everywhere: str | None, member: int, spent: Sequence[int]
+) -> Facts:
+    state, creator, moderators, modes = stream
     return Facts(
+        everywhere=_ban(everywhere),
+        modes=frozenset((modes or "").split()),
+        member=bool(member),
         ban=_ban(ban),
         state=state,
         creator=creator or None,

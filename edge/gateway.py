@@ -17,6 +17,7 @@ import structlog
 import uuid_utils
 from redis.asyncio import Redis
 
+from edge.audit import AuditTrail
 from edge.auth import Viewer, is_stream_id
 from edge.checks import (
     Facts,
@@ -30,8 +31,10 @@ from edge.checks import (
 from edge.errors import Forbidden
 from edge.facts import FactStore
 from edge.packer import BATCH_BYTES_MAX, RECORD_BYTES_OVERHEAD, Packer, Waiting, bytes_of
+from edge.policy import PolicyDesk
 from edge.revocation import RevocationWatch, Revoked
 from edge.submit import SubmitError, Submitter
+from schemas import streamsettings
 from schemas.codec import codec
 from schemas.records import Command, Item
 from schemas.refusals import Code, Refusal
@@ -67,6 +70,7 @@ class Gateway:
         boot: str,
         facts: FactStore | None = None,
         submitter: Submitter | None = None,
+        audit: AuditTrail | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
@@ -80,6 +84,12 @@ class Gateway:
             self._redis, facts = _facts_of(settings)
         self._facts = facts
         self._submitter = submitter if submitter is not None else Submitter(settings, self.pump)
+        self._audit = audit or AuditTrail(self._submitter, settings.kafka.partitions, now)
+        limits = settings.limits
+        self.policy = PolicyDesk(
+            self._submitter, self._audit, settings.kafka.partitions, limits.produce_timeout_ms
+        )
+        """For commands to the whole platform."""
         self._sending: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -146,7 +156,7 @@ class Gateway:
         if viewer.role != "platform":
             slow = not viewer.may_moderate(stream_id)
             facts = await self._facts.facts(stream_id, viewer.user_id, comment_id=id_, slow=slow)
-            if facts is not None and (refusal := refusal_of_comment(facts, viewer.user_id, now_ms)):
+            if facts is not None and (refusal := refusal_of_comment(facts, viewer.user_id, now_ms, text)):
                 raise refusal
         item = _item("comment", viewer, stream_id, id_, text=text, sticker=sticker)
         return await self._submit(item, deadline)
@@ -163,22 +173,43 @@ class Gateway:
         reason: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Accepted:
-        """Submit a command of a moderator; returns when it is durable. Raises as `comment` does."""
+        """Submit a command of a moderator; returns when it is durable. Raises as `comment` does.
+
+        What is refused is in the audit.
+        """
         deadline = self._deadline()
-        self._check(viewer, stream_id)
-        if fault := fault_of_command(type, target, seconds, reason):
-            raise Refusal(Code.INVALID, fault)
-        window = self._settings.limits.duplicate_window_seconds
-        id_ = clean_id(id, _fresh_id, int(self._now() * 1000), window)
-        facts: Facts | None = None
-        if viewer.may_write(stream_id):
-            facts = await self._facts.facts(stream_id, viewer.user_id)
         arguments = {"target": target, "seconds": seconds, "reason": reason, "settings": settings}
-        if refusal := refusal_of_command(facts, viewer, stream_id, type, arguments):
-            raise refusal
+        try:
+            id_ = await self._check_command(viewer, stream_id, type, id, arguments)
+        except Refusal as refusal:
+            told = f"{refusal.code.key}: {refusal.detail}" if refusal.detail else refusal.code.key
+            self._audit.refused(viewer, stream_id, type, arguments, told)
+            raise
+        except Forbidden as error:
+            self._audit.refused(viewer, stream_id, type, arguments, str(error))
+            raise
         text = None if settings is None else json.dumps(settings, ensure_ascii=False)
         command = Command(target=target, seconds=seconds, reason=reason, settings=text)
         return await self._submit(_item(type, viewer, stream_id, id_, command=command), deadline)
+
+    async def _check_command(
+        self, viewer: Viewer, stream_id: str, type_: str, given_id: str | None, arguments: dict[str, Any]
+    ) -> str:
+        """Return the command's id. Raises Refusal, Forbidden."""
+        self._check(viewer, stream_id)
+        if fault := fault_of_command(type_, arguments["target"], arguments["seconds"], arguments["reason"]):
+            raise Refusal(Code.INVALID, fault)
+        settings = arguments["settings"]
+        if type_ == "settings" and (fault := streamsettings.fault_of(settings or {})):
+            raise Refusal(Code.INVALID, fault)
+        window = self._settings.limits.duplicate_window_seconds
+        id_ = clean_id(given_id, _fresh_id, int(self._now() * 1000), window)
+        facts: Facts | None = None
+        if viewer.may_write(stream_id):
+            facts = await self._facts.facts(stream_id, viewer.user_id)
+        if refusal := refusal_of_command(facts, viewer, stream_id, type_, arguments):
+            raise refusal
+        return id_
 
     def pump(self) -> None:
         """Send what waits on idle partitions."""

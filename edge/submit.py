@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.settings import Settings
-from schemas.topics import SUBMITTED, SUBMITTED_BYTES_MAX
+from schemas.topics import SUBMITTED, SUBMITTED_BYTES_MAX, Topic
 
 RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 2.0
@@ -59,8 +59,19 @@ class Submitter:
         producer = self._producer
         if producer is None:
             raise SubmitError("not connected")
+        await self._send(producer, SUBMITTED, partition, None, value)
+
+    async def post(self, topic: Topic, partition: int, key: bytes, value: bytes) -> None:
+        """Return when a record of another topic is durable. Raises SubmitError."""
+        if self._producer is None:
+            raise SubmitError("not connected")
+        await self._send(self._producer, topic, partition, key, value)
+
+    async def _send(
+        self, producer: AIOKafkaProducer, topic: Topic, partition: int, key: bytes | None, value: bytes
+    ) -> None:
         try:
-            await (await producer.send(SUBMITTED.name, value, partition=partition))
+            await (await producer.send(topic.name, value, key=key, partition=partition))
         except (KafkaError, OSError, AssertionError) as error:
             if producer is self._producer and not getattr(error, "retriable", False):
                 self._broken.set()

@@ -25,6 +25,10 @@ class Code(IntEnum):
     EMOTE_ONLY = 1012
     STREAM_EXISTS = 1013
     NOT_MODERATOR = 1014
+    LINKS = 1015
+    CAPITALS = 1016
+    TOO_LONG = 1017
+    REPEATED = 1018
 
     @property
     def key(self) -> str:
@@ -48,6 +52,10 @@ _WORDS = {
     Code.EMOTE_ONLY: "Only emoji may be sent now.",
     Code.STREAM_EXISTS: "The stream exists already, with another creator.",
     Code.NOT_MODERATOR: "You may not moderate this stream.",
+    Code.LINKS: "Links are not allowed here.",
+    Code.CAPITALS: "The comment has too many capitals.",
+    Code.TOO_LONG: "The comment is longer than this stream allows.",
+    Code.REPEATED: "You sent this already.",
 }
 
 

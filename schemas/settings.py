@@ -182,8 +182,20 @@ class Reactions(_Section):
 
 
 class Moderation(_Section):
+    """The platform's lists, and who is asked beside them."""
+
     words_file: Path | None = None
-    """One word or phrase a line, platform-wide. None: the short list that ships with the package."""
+    """Platform-wide rules, one a line (`schemas.filtering.rules`). None: the list that ships, unless
+    ``words_dir`` has some."""
+    words_dir: Path | None = None
+    """Every ``*.txt`` of it is a list, of a language say."""
+    classifier: str | None = None
+    """An address (``http://…``), or ``module:attribute`` of a Python function; None: nobody is asked."""
+    classifier_deadline_ms: Annotated[int, Field(ge=1, le=10_000)] = 150
+    classifier_when_late: Literal["allow", "hold", "reject"] = "allow"
+    """What becomes of comments that it did not judge in time."""
+    classifier_concurrency: Annotated[int, Field(ge=1, le=256)] = 4
+    """Questions on the way at once; partitions beyond it wait within their deadline."""
 
 
 class Stage(_Section):

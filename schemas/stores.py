@@ -6,7 +6,10 @@
 | ``head:{stream}`` | string | ``"<epoch> <to_seq>"`` of the newest segment in the window |
 | ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, published after the window is written |
 | ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind", "reason"}`` |
-| ``stream:{stream}`` | hash | ``creator title state slow_mode_seconds``; JSON ``moderators settings`` |
+| ``bans:*`` | hash | the same, of bans from the whole platform |
+| ``members:{stream}`` | set | user ids who may comment in members-only mode |
+| ``held:{stream}`` | hash | comment id → JSON of one that waits for a moderator (`agents/core/held.py`) |
+| ``stream:{stream}`` | hash | ``creator title state slow_mode_seconds modes``; JSON ``moderators settings`` |
 | ``live:{stream}`` | hash | ``viewers users edges p50_ms p99_ms queue_ms sampled why rate arrivals_per_s
 shown_per_s``; JSON ``lanes`` (comments of each lane in 10 s), ``reactions``; written by sample, expires |
 | ``live`` | sorted set | streams that are watched; score: viewers. One without a hash is over: take it out |
@@ -82,6 +85,16 @@ def bans(stream_id: str) -> str:
 def live(stream_id: str) -> str:
     """Key of what is known of a stream's viewers now."""
     return f"live:{stream_id}"
+
+
+def members(stream_id: str) -> str:
+    """Key of who may comment in members-only mode."""
+    return f"members:{stream_id}"
+
+
+def held(stream_id: str) -> str:
+    """Key of the comments that wait for a moderator."""
+    return f"held:{stream_id}"
 
 
 def stream(stream_id: str) -> str:

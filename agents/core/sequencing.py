@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from schemas.records import Event, ModeratedItem, Origin, Refused, Sequenced
 
-NUMBERED = frozenset({"allow", "shadow"})
+NUMBERED = frozenset({"allow", "shadow", "approved"})
 MASK_ALL = -1
 MASK_AUTHOR_ONLY = 0
 
@@ -95,7 +95,10 @@ class Sequencer:
                 continue
             place.origin, place.at = origin, item["at"]
             key = (item["stream_id"], item["user_id"], item["id"])
-            if self.seen.has(key, item["at"]) or item["verdict"] == "silent":
+            if item["verdict"] == "silent":
+                continue
+            # An approved comment was decided before, as held: `moderate` lets it through once.
+            if item["verdict"] != "approved" and self.seen.has(key, item["at"]):
                 continue
             self.seen.add(key, item["at"])
             draft = drafts.get(item["stream_id"])
@@ -152,5 +155,5 @@ def _event(item: ModeratedItem, seq: int) -> Event:
         text=item["text"],
         sticker=item["sticker"],
         command=item["command"],
-        mask=MASK_ALL if item["verdict"] == "allow" else MASK_AUTHOR_ONLY,
+        mask=MASK_AUTHOR_ONLY if item["verdict"] == "shadow" else MASK_ALL,
     )

@@ -42,6 +42,10 @@ STATUS: Final[Mapping[Code, HTTPStatus]] = {
     Code.EMOTE_ONLY: HTTPStatus.FORBIDDEN,
     Code.STREAM_EXISTS: HTTPStatus.CONFLICT,
     Code.NOT_MODERATOR: HTTPStatus.FORBIDDEN,
+    Code.LINKS: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.CAPITALS: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.TOO_LONG: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.REPEATED: HTTPStatus.CONFLICT,
 }
 
 _WORDS: Final = {404: "there is nothing at this path", 405: "the path has no such method"}

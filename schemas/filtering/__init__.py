@@ -5,7 +5,7 @@ text as it stands and in what it spells when disguises are undone. The text itse
 """
 
 from schemas.filtering.hit import Hit
-from schemas.filtering.rules import ListFault, Parsed, Rule, parse
+from schemas.filtering.rules import ListFault, Parsed, Rule, parse, parse_list
 from schemas.filtering.wordlist import WordList, build
 
-__all__ = ["Hit", "ListFault", "Parsed", "Rule", "WordList", "build", "parse"]
+__all__ = ["Hit", "ListFault", "Parsed", "Rule", "WordList", "build", "parse", "parse_list"]

@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 import re2
@@ -95,6 +96,12 @@ def parse(lines: Iterable[str]) -> Parsed:
             break
         rules[str(found)] = None
     return Parsed(tuple(rules), tuple(faults))
+
+
+@lru_cache(maxsize=8)
+def parse_list(lines: tuple[str, ...]) -> Parsed:
+    """`parse`, remembered for a list that is looked at several times in a row."""
+    return parse(lines)
 
 
 def rule_of(line: str) -> Rule:

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.core.words import Words
 from agents.errors import FencedError, LostHistoryError
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
@@ -15,6 +14,7 @@ from agents.sample import SampleStage
 from agents.sequence import SequenceStage
 from agents.testing import CrashError, TopologyDriver
 from schemas.continuity import Fence, follow
+from schemas.filtering import WordList
 from schemas.routing import partition_of
 from tests.agents.items import comment, order, uuid
 
@@ -25,7 +25,7 @@ EPOCH = "test-0"
 def driver() -> TopologyDriver:
     stages = [
         IngestStage(PARTITIONS),
-        ModerateStage(Words(("darn",)), EPOCH),
+        ModerateStage(WordList(("darn",)), EPOCH),
         SequenceStage(EPOCH, 120_000, PARTITIONS),
         SampleStage(EPOCH),
     ]

@@ -45,6 +45,7 @@ class FakeKafka:
         self.ready = True
         self.records: list[tuple[int, dict[str, Any]]] = []
         self.answers: list[asyncio.Future[None]] = []
+        self.posts: list[tuple[str, int, bytes, dict[str, Any]]] = []
         self._held = held
 
     async def start(self) -> None: ...
@@ -53,6 +54,9 @@ class FakeKafka:
         for answer in self.answers:
             if not answer.done():
                 answer.set_exception(SubmitError("stopped"))
+
+    async def post(self, topic: Any, partition: int, key: bytes, value: bytes) -> None:
+        self.posts.append((topic.name, partition, key, codec(topic.record).decode(value)))
 
     async def send(self, partition: int, value: bytes) -> None:
         self.records.append((partition, codec("submitted").decode(value)))

@@ -1,0 +1,99 @@
+"""Comments that wait for a moderator: a stream's queue, bounded, and which of them were answered.
+
+A held comment has had its outcome as far as its id goes: the author was told «held», and a repeat of it
+changes nothing. Approving makes a new item of it, at the place of the approval.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from schemas.records import IngestedItem
+
+HELD_MAX: Final = 200
+"""Of one stream; beyond it what would be held is refused."""
+HELD_SECONDS: Final = 3_600
+"""What nobody answers is forgotten."""
+ANSWERED_MAX: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One comment. ``at``: ms since 1970; ``why``: a refusal's key, or what the classifier said."""
+
+    id: str
+    user_id: str
+    user_name: str
+    role: str
+    text: str
+    sticker: str | None
+    at: int
+    why: str
+
+    @classmethod
+    def of(cls, item: IngestedItem, why: str) -> "Held":
+        """From the item."""
+        return cls(
+            id=item["id"],
+            user_id=item["user_id"],
+            user_name=item["user_name"],
+            role=item["role"],
+            text=item["text"],
+            sticker=item["sticker"],
+            at=item["at"],
+            why=why,
+        )
+
+
+@dataclass(slots=True)
+class Queue:
+    """Ids are known by author, as everywhere: another's may be the same."""
+
+    waiting: dict[str, Held] = field(default_factory=dict)
+    """By id, oldest first."""
+    answered: dict[str, int] = field(default_factory=dict)
+    """Id → when it was approved or taken away; for as long as a repeat may come."""
+
+    def knows(self, id_: str, user: str) -> bool:
+        """Whether a comment waits already."""
+        held = self.waiting.get(id_)
+        return held is not None and held.user_id == user
+
+    def was_answered(self, id_: str, at: int, window_ms: int) -> bool:
+        """Whether a repeat of a comment comes after its answer."""
+        answered = self.answered.get(id_)
+        return answered is not None and answered >= at - window_ms
+
+    def put(self, held: Held) -> bool:
+        """Add one; False: the queue is full, or another's comment has this id."""
+        since = held.at - HELD_SECONDS * 1000
+        for old in [each.id for each in self.waiting.values() if each.at < since]:
+            del self.waiting[old]
+        if held.id in self.waiting or len(self.waiting) >= HELD_MAX:
+            return False
+        self.waiting[held.id] = held
+        return True
+
+    def take(self, id_: str, at: int) -> Held | None:
+        """Take one out to be answered; None: it does not wait here."""
+        held = self.waiting.pop(id_, None)
+        if held is not None:
+            self.answered[id_] = at
+            while len(self.answered) > ANSWERED_MAX:
+                del self.answered[next(iter(self.answered))]
+        return held
+
+    def drop_user(self, user: str, at: int) -> None:
+        """Take out all of a user's."""
+        for id_ in [held.id for held in self.waiting.values() if held.user_id == user]:
+            self.take(id_, at)
+
+    def to_value(self) -> dict[str, Any]:
+        """As the table holds it."""
+        return {"waiting": [asdict(held) for held in self.waiting.values()], "answered": self.answered}
+
+    @classmethod
+    def from_value(cls, value: Mapping[str, Any]) -> "Queue":
+        """From the table."""
+        waiting = (Held(**row) for row in value.get("waiting", ()))
+        return cls({held.id: held for held in waiting}, dict(value.get("answered", {})))

@@ -1,0 +1,121 @@
+"""The verdict on a comment. Pure: rules, platform, opinion and the item in; what becomes of it out."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from agents.core.bans import REFUSING, Ban, binding
+from agents.core.conduct import breach_of_text
+from agents.core.held import Held
+from agents.core.rules import Rules
+from schemas.emotes import is_emotes
+from schemas.filtering import WordList
+from schemas.records import IngestedItem
+from schemas.refusals import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``verdict``: allow | reject | hold | shadow | approved | silent (nothing that viewers see).
+
+    ``detail``: why, for the audit. ``changed``: whether the stream's rules are other than before.
+    """
+
+    verdict: str
+    refusal: Code | None = None
+    detail: str = ""
+    changed: bool = False
+
+
+ALLOW: Final = Verdict("allow")
+SHADOW: Final = Verdict("shadow")
+SILENT: Final = Verdict("silent")
+
+
+@dataclass(slots=True)
+class Platform:
+    """What holds on all streams: the list of words that is in force, and bans."""
+
+    words: WordList
+    bans: dict[str, Ban] = field(default_factory=dict)
+
+
+def judge(
+    rules: Rules | None, platform: Platform, item: IngestedItem, window_ms: int, opinion: str | None = None
+) -> Verdict:
+    """Judge a comment.
+
+    Args:
+        rules: the stream's; None: nobody has opened it or given it any.
+        platform: what holds everywhere.
+        item: the comment.
+        window_ms: within which the same id is a repeat.
+        opinion: the classifier's: allow | hold | reject; None: it was not asked.
+
+    """
+    user, at = item["user_id"], item["at"]
+    if platform.bans and item["role"] != "platform":
+        ban = binding(platform.bans, user, at)
+        if ban is not None and ban.kind in REFUSING:
+            return Verdict("reject", REFUSING[ban.kind])
+    if rules is None:
+        return _by_text(platform, item, opinion) or ALLOW
+    ban = binding(rules.bans, user, at) if rules.bans else None
+    refused = _by_state(rules, ban, item) or _by_text(platform, item, opinion) or _by_rules(rules, ban, item)
+    if refused is not None:
+        return _held(rules, item, refused, window_ms) if refused.verdict == "hold" else refused
+    if rules.manners.remember:
+        rules.memory.note(user, item["text"], at)
+    return SHADOW if ban is not None and ban.kind == "shadow" else ALLOW
+
+
+def _by_state(rules: Rules, ban: Ban | None, item: IngestedItem) -> Verdict | None:
+    if ban is not None and ban.kind in REFUSING:
+        return Verdict("reject", REFUSING[ban.kind])
+    if rules.ended:
+        return Verdict("reject", Code.STREAM_ENDED)
+    modes = rules.modes
+    if not (modes.members_only or modes.emote_only) or rules.is_staff(item["user_id"], item["role"]):
+        return None
+    if modes.members_only and item["user_id"] not in rules.members:
+        return Verdict("reject", Code.MEMBERS_ONLY)
+    if modes.emote_only and not is_emotes(item["text"]):
+        return Verdict("reject", Code.EMOTE_ONLY)
+    return None
+
+
+def _by_text(platform: Platform, item: IngestedItem, opinion: str | None) -> Verdict | None:
+    hit = platform.words.find(item["text"])
+    if hit is not None:
+        return Verdict("reject", Code.MODERATED, str(hit.rule))
+    if opinion == "reject":
+        return Verdict("reject", Code.MODERATED, "classifier")
+    return Verdict("hold", Code.HELD, "classifier") if opinion == "hold" else None
+
+
+def _by_rules(rules: Rules, ban: Ban | None, item: IngestedItem) -> Verdict | None:
+    text = item["text"]
+    hit = rules.list.find(text) if rules.list is not None else None
+    if hit is not None:
+        if rules.modes.words_action == "hold":
+            return Verdict("hold", Code.HELD, str(hit.rule))
+        return Verdict("reject", Code.MODERATED, str(hit.rule))
+    if rules.is_staff(item["user_id"], item["role"]):
+        return None
+    breach = breach_of_text(rules.manners, text)
+    if breach is None and rules.manners.remember:
+        breach = rules.memory.breach(rules.manners, item["user_id"], text, item["at"])
+    if breach is not None:
+        return Verdict("hold", Code.HELD, breach.code.key) if breach.hold else Verdict("reject", breach.code)
+    if rules.modes.review or (ban is not None and ban.kind == "hold"):
+        return Verdict("hold", Code.HELD, "review")
+    return None
+
+
+def _held(rules: Rules, item: IngestedItem, wanted: Verdict, window_ms: int) -> Verdict:
+    """Put a comment into the queue, once; a repeat of one that waits or was answered changes nothing."""
+    id_, user = item["id"], item["user_id"]
+    if rules.held.knows(id_, user) or rules.held.was_answered(id_, item["at"], window_ms):
+        return SILENT
+    if not rules.held.put(Held.of(item, wanted.detail)):
+        return Verdict("reject", Code.MODERATED, "the queue of held comments is full")
+    return Verdict("hold", Code.HELD, wanted.detail, changed=True)
