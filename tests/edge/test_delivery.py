@@ -1,0 +1,149 @@
+"""Live windows: encoded once a group, one write a socket, and who sees what."""
+
+from typing import Any
+
+import pytest
+
+from edge.admission import admit
+from edge.audience import LANES, Subscriber
+from edge.protocol.json_codec import JsonCodec
+from edge.protocol.protobuf_codec import ProtobufCodec
+from edge.ring import Ring
+from edge.stats import Stats
+from edge.stream import Stream
+from tests.edge.fakes import EPOCH, STREAM, comment, comments, segment
+
+
+class Counting(JsonCodec):
+    """Counts what is encoded."""
+
+    def __init__(self) -> None:
+        self.pushes = 0
+
+    def push(self, channel: str, offset: int, data: bytes) -> bytes:
+        self.pushes += 1
+        return super().push(channel, offset, data)
+
+
+class Sink:
+    """An outlet that keeps the very objects it was given."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.write = self.frames.append
+        self.blocked = False
+        self.ended: list[str] = []
+
+    def expelled(self, channel: str) -> None:
+        self.ended.append(channel)
+
+    def go_on(self) -> None: ...
+
+
+def made() -> Stream:
+    return Stream(STREAM, EPOCH, Ring(events_max=500, events_min=0, seconds=60), Stats())
+
+
+def join(stream: Stream, codec: Any, user: str, lane: int) -> Sink:
+    sink = Sink()
+    admit(stream, Subscriber(sink, codec, user, lane), None, 50)  # type: ignore[arg-type]
+    return sink
+
+
+def test_a_window_is_the_same_bytes_for_everybody() -> None:
+    """However many viewers and lanes: one encoding, and the same object written to each."""
+    stream, codec = made(), Counting()
+    sinks = [join(stream, codec, f"u{number}", number % LANES) for number in range(500)]
+    stream.take(comments(1, 3), 0.0)
+    stream.deliver()
+    assert codec.pushes == 1
+    assert {id(sink.frames[-1]) for sink in sinks} == {id(sinks[0].frames[-1])}
+    assert all(len(sink.frames) == 1 for sink in sinks)
+    assert stream.stats.deliveries == 500
+
+
+def test_encodings_do_not_mix() -> None:
+    """Each encoding has its own frame."""
+    stream = made()
+    one, other = join(stream, JsonCodec(), "a", 0), join(stream, ProtobufCodec(), "b", 0)
+    stream.take(comments(1, 1), 0.0)
+    stream.deliver()
+    assert one.frames[0][0] == 0x81
+    assert other.frames[0][0] == 0x82
+
+
+def test_a_shadowed_comment_costs_one_more_encoding() -> None:
+    """Lanes that see the same share a frame; the author alone gets one with the comment."""
+    stream, codec = made(), Counting()
+    sinks = {f"u{n}": join(stream, codec, f"u{n}", n) for n in range(LANES)}
+    stream.take(segment([comment(1), comment(2, user="u7", mask=0)]), 0.0)
+    stream.deliver()
+    assert codec.pushes == 2
+    assert b'"seq":2' in sinks["u7"].frames[0]
+    assert not any(b'"seq":2' in sink.frames[0] for user, sink in sinks.items() if user != "u7")
+
+
+@pytest.mark.parametrize("lane", [0, 1, 31, 62, 63])
+def test_masks_reach_every_lane(lane: int) -> None:
+    """The mask is a signed 64-bit number; its last bit is a lane like others."""
+    stream = made()
+    sinks = [join(stream, JsonCodec(), f"u{n}", n) for n in range(LANES)]
+    mask = 1 << lane
+    stream.take(segment([comment(1, mask=mask - (1 << 64) if lane == 63 else mask)], sampled=True), 0.0)
+    stream.deliver()
+    assert [n for n, sink in enumerate(sinks) if b'"seq":1' in sink.frames[0]] == [lane]
+    assert all(b'"omitted":1' in sink.frames[0] for n, sink in enumerate(sinks) if n != lane)
+
+
+def test_an_outlet_that_fills_up_at_a_write_misses_nothing() -> None:
+    """The write that fills a socket was taken; what comes next waits for it."""
+    stream = made()
+    sink, subscriber = Sink(), None
+
+    def write(frame: bytes) -> None:
+        sink.frames.append(frame)
+        sink.blocked = True
+        stream.block(subscriber)  # type: ignore[arg-type]
+
+    subscriber = Subscriber(sink, JsonCodec(), "a", 0)  # type: ignore[arg-type]
+    admit(stream, subscriber, None, 50)
+    sink.write = write  # type: ignore[method-assign,assignment]
+    stream.take(comments(1, 1), 0.0)
+    stream.deliver()
+    stream.take(comments(2, 2), 0.0)
+    stream.deliver()
+    assert len(sink.frames) == 1
+    assert subscriber.behind == 1
+    assert b'"seq":2' in (stream.resume(subscriber) or b"")
+
+
+def test_a_new_epoch_sends_everybody_back() -> None:
+    """All are unsubscribed with the code on which an SDK subscribes again; none is left behind."""
+    stream = made()
+    sinks = [join(stream, JsonCodec(), f"u{n}", n) for n in range(3)]
+    stream.take(comments(1, 2), 0.0)
+    stream.take(comments(1, 1, epoch="test-1"), 0.0)
+    for sink in sinks:
+        assert b'"seq":2' in sink.frames[0]
+        assert b'"unsubscribe":{"code":2500' in sink.frames[1]
+        assert sink.ended == [stream.channel]
+    assert stream.audience.count == 0
+    assert stream.position.epoch == "test-1"
+
+
+def test_an_unexpected_epoch_of_an_unknown_stream_sends_everybody_back() -> None:
+    """Who was given the cluster's epoch is not left with it when the log has another."""
+    stream = made()
+    sink = join(stream, JsonCodec(), "a", 0)
+    stream.take(comments(1, 1, epoch="old-0"), 0.0)
+    assert sink.ended == [stream.channel]
+    assert stream.position.epoch == "old-0"
+
+
+def test_seeding_sends_doubters_back() -> None:
+    """Who came while nothing was known comes again when it is, and is recovered exactly."""
+    stream = made()
+    sink = join(stream, JsonCodec(), "a", 0)
+    stream.seed(EPOCH, [comments(1, 9)], 9, 0.0)
+    assert sink.ended == [stream.channel]
+    assert stream.sent == 9
