@@ -118,6 +118,11 @@ class Directory:
                 found.append(codec(FANOUT.record).decode(row))
         return found
 
+    async def live(self, stream_id: str) -> Mapping[str, str]:
+        """Return what `sample` says of a stream that is watched now (``live:``); empty: nobody watches it."""
+        row = await self._ask(self._redis.hgetall(stores.live(stream_id)))
+        return {name.decode(): value.decode() for name, value in row.items()}
+
     async def ban(self, stream_id: str, user: str) -> BanState | None:
         """Return one user's ban; None: not banned."""
         text = await self._ask(self._redis.hget(stores.bans(stream_id), user))

@@ -226,15 +226,25 @@ class Audit(_Answer):
 
 
 class Stats(_Answer):
-    """What is known of a stream now. ``viewers`` None: not known; ``events_per_second`` over ten seconds."""
+    """What is known of a stream now.
+
+    ``viewers`` are connections, ``users`` people; None: not known. ``events_per_second`` over ten seconds.
+    Where ``sampled``: ``why`` (viewers | latency | setting), and ``rate``, the comments a second that one viewer
+    is shown. ``p50_ms``, ``p99_ms``: from a comment's submission to its viewers.
+    """
 
     epoch: str | None
     seq: int
     state: str
-    viewers: int | None
-    sampled: bool
-    reactions: dict[str, int]
     events_per_second: float
+    viewers: int | None
+    users: int | None
+    sampled: bool
+    why: str | None
+    rate: float | None
+    p50_ms: float | None
+    p99_ms: float | None
+    reactions: dict[str, int]
 
 
 class Edges(_Answer):

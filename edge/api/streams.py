@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated
 
@@ -74,17 +75,9 @@ async def get_stats(stream_id: StreamId, viewer: Reader, parts: Made) -> models.
     """Return what is known of a stream now: its end, viewers, reactions, and how much is going on."""
     del viewer
     state, now = await asyncio.gather(
-        existing(parts.directory, stream_id), _pulse(parts.directory, stream_id, pulse.SEGMENTS)
+        existing(parts.directory, stream_id), _pulse(parts.directory, stream_id)
     )
-    return models.Stats(
-        epoch=now.epoch,
-        seq=now.seq,
-        state=state.state,
-        viewers=now.viewers,
-        sampled=now.sampled,
-        reactions=dict(now.reactions),
-        events_per_second=now.events_per_second,
-    )
+    return models.Stats(state=state.state, **asdict(now))
 
 
 @router.get("/v1/streams/{stream_id}/edge")
@@ -92,12 +85,10 @@ async def get_edge(stream_id: StreamId, viewer: Reader, parts: Made, request: Re
     """Say where the stream's viewers connect (WebSocket, the Centrifuge protocol)."""
     del viewer
     try:
-        now = await _pulse(parts.directory, stream_id, 1)
+        viewers = pulse.viewers_of(await parts.directory.live(stream_id))
     except Away:  # who wants to connect is told where all the same
-        now = pulse.Pulse()
-    first, *rest = await edges_of(
-        parts.finder, parts.settings.edge, stream_id, now.viewers or 0, request.url.hostname
-    )
+        viewers = 0
+    first, *rest = await edges_of(parts.finder, parts.settings.edge, stream_id, viewers, request.url.hostname)
     return models.Edges(url=first, fallbacks=rest)
 
 
@@ -122,10 +113,10 @@ def view(state: StreamState) -> models.Stream:
     )
 
 
-async def _pulse(directory: Directory, stream_id: str, segments: int) -> pulse.Pulse:
-    head = await directory.head(stream_id)
-    last = await directory.last(stream_id, head.epoch, segments) if head is not None else []
-    return pulse.pulse(head, last, time.time_ns() // 1_000_000)
+async def _pulse(directory: Directory, stream_id: str) -> pulse.Pulse:
+    head, live = await asyncio.gather(directory.head(stream_id), directory.live(stream_id))
+    last = await directory.last(stream_id, head.epoch, pulse.SEGMENTS) if head is not None else []
+    return pulse.pulse(head, last, live, time.time_ns() // 1_000_000)
 
 
 async def _projected(directory: Directory, wanted: models.NewStream) -> StreamState | None:

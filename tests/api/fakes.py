@@ -152,6 +152,7 @@ class FakeDirectory:
         self.banned: dict[str, BanState] = {}
         self.heads: dict[str, Head] = {}
         self.segments: list[Mapping[str, Any]] = []
+        self.board: dict[str, str] = {}
         self.away = False
 
     def _check(self) -> None:
@@ -184,6 +185,10 @@ class FakeDirectory:
     async def last(self, stream_id: str, epoch: str, count: int) -> list[Mapping[str, Any]]:
         self._check()
         return self.segments[::-1][:count]
+
+    async def live(self, stream_id: str) -> Mapping[str, str]:
+        self._check()
+        return self.board
 
     async def ban(self, stream_id: str, user: str) -> BanState | None:
         self._check()

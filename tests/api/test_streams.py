@@ -128,13 +128,27 @@ async def test_stats_come_from_the_end_of_the_window(here: World) -> None:
     assert (stats["state"], stats["sampled"], stats["reactions"]) == ("open", False, {"👍": 3})
 
 
+async def test_stats_of_a_stream_that_is_watched(here: World) -> None:
+    """The live board knows more, and later."""
+    here.opened()
+    here.directory.push(comments(1, 5) | {"viewers": 12})
+    here.directory.board = {
+        "viewers": "200000", "users": "150000", "sampled": "1", "why": "viewers", "rate": "4.0",
+        "p50_ms": "21.5", "p99_ms": "88.0", "reactions": '{"👍": 5}',
+    }  # fmt: skip
+    stats = (await here.client(None)("GET", "/v1/streams/demo/stats")).json
+    assert (stats["viewers"], stats["users"], stats["sampled"]) == (200_000, 150_000, True)
+    assert (stats["why"], stats["rate"], stats["p99_ms"]) == ("viewers", 4.0, 88.0)
+    assert (stats["seq"], stats["reactions"]) == (5, {"👍": 5})
+
+
 async def test_where_viewers_connect(here: World) -> None:
     """Edges that registered, else the one of the settings; and also while Redis is away."""
     assert (await here.client()("GET", "/v1/streams/demo/edge")).json == {
         "url": "ws://127.0.0.1:8000/connection/websocket",
         "fallbacks": [],
     }
-    here.directory.push(comments(1, 1) | {"viewers": 30_000})
+    here.directory.board = {"viewers": "30000"}
     here.finder.urls = ["ws://a/", "ws://b/"]
     answer = await here.client()("GET", "/v1/streams/demo/edge")
     assert answer.json == {"url": "ws://a/", "fallbacks": ["ws://b/"]}
