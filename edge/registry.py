@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from edge.placement import Offer, Rules, Stream, choose
+from edge.tasks import end
 from schemas import stores
 from schemas.routing import partition_of
 from schemas.settings import Settings
@@ -73,9 +74,7 @@ class Registrar:
         """Leave."""
         if self._task is None:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        await end([self._task])
         with contextlib.suppress(*_AWAY):
             async with asyncio.timeout(LEAVE_SECONDS):
                 await self._redis.hdel(stores.EDGES, self._name)
@@ -92,7 +91,8 @@ class Registrar:
                     log.warning("redis away; this edge cannot be found there", error=type(error).__name__)
                 away = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._now.wait(), HEARTBEAT_SECONDS)
+                async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    await self._now.wait()
 
 
 class Roster:

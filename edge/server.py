@@ -27,6 +27,7 @@ from edge.errors import StartError
 from edge.feed.base import Feed
 from edge.feed.kafka import KafkaFeed
 from edge.feed.notices import NoNotices, NoticeFeed
+from edge.feed.redis import RedisFeed, client_of
 from edge.frontdesk import FrontDesk
 from edge.gateway import Gateway
 from edge.hub import Hub
@@ -195,6 +196,12 @@ def _rules(settings: Settings, revoked: Revoked) -> Rules:
     )
 
 
+def _feed(settings: Settings, stats: Stats) -> Feed:
+    if settings.edge.feed == "redis":
+        return RedisFeed(client_of(settings.redis), settings.kafka.partitions, stats)
+    return KafkaFeed(settings.kafka, settings.edge.ring_seconds, stats)
+
+
 @contextlib.asynccontextmanager
 async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[Parts]:
     """Make what talks to Kafka and Redis; nothing here waits for them."""
@@ -202,8 +209,7 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
     redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
     past = Past(redis, settings.edge.ring_events_max, stats, asyncio.get_running_loop().time)
     gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")
-    feed = KafkaFeed(settings.kafka, settings.edge.ring_seconds, stats)
-    notices = NoticeFeed(settings.kafka, stats)
+    feed, notices = _feed(settings, stats), NoticeFeed(settings.kafka, stats)
     await gateway.start()
     try:
         ready = {"feed": lambda: feed.ready, "gateway": lambda: gateway.ready}
@@ -261,8 +267,6 @@ def main(settings: Settings) -> None:
     raise_open_files_limit()
     try:
         check_secret(settings, settings.edge.host)
-        if settings.edge.feed != "kafka":
-            raise StartError(f"edge.feed: {settings.edge.feed} is not served by this version; use kafka")
         uvloop.run(_run(settings))
     except (StartError, SettingsError, InsecureSecretError) as error:
         log.error("the edge cannot run", error=str(error))  # noqa: TRY400 - the operator's, no trace

@@ -33,6 +33,7 @@ class Stats:
     records_bad: int = 0
     records_fenced: int = 0
     feed_restarts: int = 0
+    feed_gaps: int = 0
     past_reads: int = 0
     past_failures: int = 0
 
@@ -57,6 +58,7 @@ _HELP = {
     "records_bad": "Records that could not be decoded",
     "records_fenced": "Records of replaced writers, dropped",
     "feed_restarts": "Times the feed had to connect again",
+    "feed_gaps": "Times something was found missing in the feed, and read from the window",
     "past_reads": "Reads of the catch-up window in Redis",
     "past_failures": "Such reads that failed",
 }

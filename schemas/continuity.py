@@ -77,3 +77,15 @@ def follow(epoch: str | None, seq: int, segment: Mapping[str, Any]) -> Step | No
 def epoch_of(incarnation: str, counter: int) -> str:
     """Write an epoch: ``"k3f9-0"``."""
     return f"{incarnation}-{counter}"
+
+
+def precedes(epoch: str, other: str) -> bool:
+    """Whether ``epoch`` is an older one of the same incarnation."""
+    made, _, counter = epoch.rpartition("-")
+    other_made, _, other_counter = other.rpartition("-")
+    return (
+        made == other_made
+        and counter.isdecimal()
+        and other_counter.isdecimal()
+        and (int(counter) < int(other_counter))
+    )
