@@ -48,9 +48,18 @@ class _Reading:
 
 
 class Hub:
-    """See the module. It is the feed's `Sink`. ``epoch``: the cluster's."""
+    """See the module. It is the feed's `Sink`. ``epoch``: the cluster's; ``loop``: clock and timers."""
 
-    def __init__(self, edge: Edge, epoch: str, *, feed: Feed, past: Past | None, stats: Stats) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        epoch: str,
+        *,
+        feed: Feed,
+        past: Past | None,
+        stats: Stats,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self._edge = edge
         self._epoch = epoch
         self._feed = feed
@@ -60,7 +69,7 @@ class Hub:
         self._readings: dict[Place, _Reading] = {}
         self._windows: Windows[str] = Windows(edge.window_ms / 1000)
         self._reads: dict[str, asyncio.Task[bool]] = {}
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self._healer = Healer(past, self._take, self._loop.time) if past is not None else None
         self._timer: asyncio.TimerHandle | None = None
         self._sweeping: Iterator[None] = self._sweep_all()

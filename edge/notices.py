@@ -62,12 +62,12 @@ class _Partition:
 
 
 class Mailroom:
-    """See the module. It is the feed's `NoticeSink`. ``epoch``: the cluster's."""
+    """See the module. It is the feed's `NoticeSink`. ``epoch``: the cluster's. ``loop``: clock and timers."""
 
-    def __init__(self, epoch: str, feed: NoticeSource) -> None:
+    def __init__(self, epoch: str, feed: NoticeSource, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._epoch = epoch
         self._feed = feed
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop or asyncio.get_running_loop()
         self._partitions: dict[int, _Partition] = {}
         self._sweeper = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
