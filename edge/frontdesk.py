@@ -63,13 +63,16 @@ Answer = Plain | Upgrade
 
 
 class FrontDesk:
-    """See the module. ``state`` returns what ``/readyz`` says; all its values true means ready."""
+    """See the module. ``state`` returns what ``/readyz`` says; all its values true means ready.
+
+    ``metrics`` None: they are served elsewhere.
+    """
 
     def __init__(
         self,
         settings: Settings,
         stats: Stats,
-        metrics: Metrics,
+        metrics: Metrics | None,
         state: Callable[[], dict[str, bool]],
         *,
         static: Path = STATIC,
@@ -119,15 +122,13 @@ class FrontDesk:
         try:
             url = urlsplit(request.path)
         except ValueError:
-            return Plain(_text(HTTPStatus.BAD_REQUEST, "That is no path.\n"))
+            return Plain(text(HTTPStatus.BAD_REQUEST, "That is no path.\n"))
         if url.path == WEBSOCKET_PATH:
             return self._upgrade(request, url.query, address)
         if self._settings.edge.echo_path is not None and url.path == self._settings.edge.echo_path:
             return Upgrade(echo=True, protobuf=False, address=address)
         if request.method not in {"GET", "HEAD"}:
-            return Plain(
-                _text(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is served here.\n", Allow="GET, HEAD")
-            )
+            return Plain(text(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is served here.\n", Allow="GET, HEAD"))
         response = self._page(request, url.path, url.query)
         if request.method == "HEAD":
             response.body = b""  # Content-Length stays what it would be
@@ -138,7 +139,7 @@ class FrontDesk:
         viewer = self._viewer_address(request.headers, address)
         refusal: Response | None = None
         if not self._origin_allowed(request.headers):
-            refusal = _text(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
+            refusal = text(HTTPStatus.FORBIDDEN, "This origin may not connect.\n")
         elif not self.accepting or self._sockets > edge.connections_max:
             refusal = _later(HTTPStatus.SERVICE_UNAVAILABLE, "This edge takes no more connections now.\n")
         elif self._addresses[viewer] + (viewer != address) > edge.connections_per_address_max:
@@ -170,7 +171,7 @@ class FrontDesk:
             case "/readyz":
                 return self._ready()
             case "/metrics":
-                return _response(HTTPStatus.OK, CONTENT_TYPE_LATEST, self._metrics.page())
+                return self._metrics_page()
             case "/dev/token":
                 return self._dev_token(request, query)
             case "/":
@@ -178,13 +179,19 @@ class FrontDesk:
             case _ if path.startswith("/static/"):
                 return self._file(path.removeprefix("/static/"))
             case _:
-                return _text(HTTPStatus.NOT_FOUND, "There is no such page.\n")
+                return text(HTTPStatus.NOT_FOUND, "There is no such page.\n")
 
     def _ready(self) -> Response:
-        state = self._state() | {"accepting": self.accepting}
+        state = self._state()
         ready = all(state.values())
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return _json(status, {"ready": ready, **state})
+
+    def _metrics_page(self) -> Response:
+        if self._metrics is None:
+            words = "Several processes share this port: scrape the admin port of each (edge.admin_port).\n"
+            return text(HTTPStatus.NOT_FOUND, words)
+        return _response(HTTPStatus.OK, CONTENT_TYPE_LATEST, self._metrics.page())
 
     def _dev_token(self, request: Request, query: str) -> Response:
         # By name of the host too: a page of another site that resolves to this machine gets nothing.
@@ -207,14 +214,14 @@ class FrontDesk:
 
     def _file(self, name: str) -> Response:
         if not _FILE.fullmatch(name):
-            return _text(HTTPStatus.NOT_FOUND, "There is no such page.\n")
+            return text(HTTPStatus.NOT_FOUND, "There is no such page.\n")
         path = self._static / name
         try:
             body = path.read_bytes()
         except OSError:
             built = (self._static / "index.html").is_file()
             status = HTTPStatus.NOT_FOUND if built else HTTPStatus.SERVICE_UNAVAILABLE
-            return _text(status, "There is no such page.\n" if built else NOT_BUILT)
+            return text(status, "There is no such page.\n" if built else NOT_BUILT)
         type_ = _TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
         if type_.startswith("text/"):
             type_ += "; charset=utf-8"
@@ -240,12 +247,13 @@ def _json(status: HTTPStatus, value: dict[str, Any]) -> Response:
     return _response(status, "application/json", json.dumps(value).encode())
 
 
-def _text(status: HTTPStatus, words: str, **headers: str) -> Response:
+def text(status: HTTPStatus, words: str, **headers: str) -> Response:
+    """Return a page of plain text; ``_`` in a header's name is written ``-``."""
     return _response(status, "text/plain; charset=utf-8", words.encode(), **headers)
 
 
 def _later(status: HTTPStatus, words: str) -> Response:
-    return _text(status, words, Retry_After=str(RETRY_AFTER_SECONDS))
+    return text(status, words, Retry_After=str(RETRY_AFTER_SECONDS))
 
 
 def _response(status: HTTPStatus, type_: str, body: bytes, **headers: str) -> Response:

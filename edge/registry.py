@@ -8,7 +8,7 @@ who asks meanwhile goes on with what was last known.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from secrets import randbelow
 from typing import Any
 
@@ -121,6 +121,38 @@ class Roster:
             log.warning("redis away; edges are those last known", error=type(error).__name__)
         finally:
             self._asked_at, self._asking = self._now(), None
+
+
+class Enrolment:
+    """An edge process's place among the others; see `enrolment`."""
+
+    def __init__(self, registrar: Registrar, roster: Roster, offer: Callable[[], Offer]) -> None:
+        self._registrar = registrar
+        self._roster = roster
+        self._offer = offer
+
+    def begin(self) -> None:
+        """Say that it is there, from now on."""
+        self._registrar.start()
+
+    async def leave(self) -> int:
+        """Say that it takes nobody any more; return how many other edges do."""
+        self._registrar.say_now()
+        mine = self._offer().address
+        return sum(not each.draining and each.address != mine for each in await self._roster.offers())
+
+
+@contextlib.asynccontextmanager
+async def enrolment(settings: Settings, offer: Callable[[], Offer]) -> AsyncIterator[Enrolment]:
+    """Make a process's place in the registry; at the end it is taken out."""
+    timeout = settings.redis.timeout_ms / 1000
+    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    registrar = Registrar(redis, settings.edge.name, offer)
+    try:
+        yield Enrolment(registrar, Roster(redis, asyncio.get_running_loop().time), offer)
+    finally:
+        await registrar.stop()
+        await redis.aclose()
 
 
 class Finder:

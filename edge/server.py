@@ -18,31 +18,33 @@ import structlog
 import uvloop
 from redis.asyncio import Redis
 
+from edge.admin import AdminDesk
 from edge.auth import Authenticator, InsecureSecretError, check_secret
+from edge.board import BEAT_SECONDS, Board
 from edge.client import Door, House, Registry
 from edge.cluster import read_epoch
 from edge.connection import Connection, Doorway
 from edge.deadlines import Deadlines
+from edge.drain import STEP_SECONDS, spread_seconds, steps
 from edge.errors import StartError
 from edge.feed.base import Feed
 from edge.feed.kafka import KafkaFeed
 from edge.feed.notices import NoNotices, NoticeFeed
 from edge.feed.redis import RedisFeed, client_of
-from edge.frontdesk import FrontDesk
+from edge.frontdesk import WEBSOCKET_PATH, FrontDesk
 from edge.gateway import Gateway
 from edge.hub import Hub
 from edge.notices import Mailroom
 from edge.past import Past
+from edge.placement import Offer
 from edge.protocol import codes
 from edge.protocol.session import Rules
+from edge.registry import enrolment
 from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
 from schemas.settings import Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 4_096
-CLOSES_PER_STEP_MIN = 50
-"""Connections closed in one step of a drain, at least."""
-DRAIN_STEP_SECONDS = 0.05
 CLOSED_SECONDS = 2.5
 """For the last close frames to be answered."""
 
@@ -74,21 +76,16 @@ class Server:
         self.mailroom: Mailroom | None = None
         self.registry = Registry(settings.edge.connections_per_user_max)
         self.connections: set[Connection] = set()
-        self.desk = FrontDesk(settings, self.stats, Metrics(self.stats, self._gauges()), self._state)
+        metrics = Metrics(self.stats, self._gauges())
+        self._alone = settings.edge.process is None
+        self.desk = FrontDesk(settings, self.stats, metrics if self._alone else None, self._state_of_all)
         self._deadlines = Deadlines(self._loop)
-        self._doorway = Doorway(
-            house=None,
-            stats=self.stats,
-            desk=self.desk,
-            deadlines=self._deadlines,
-            connections=self.connections,
-            frame_bytes_max=settings.edge.frame_bytes_max,
-            outbox_bytes_max=settings.edge.outbox_bytes_max,
-            handshake_seconds=settings.edge.handshake_seconds,
-            ping_seconds=settings.edge.ping_seconds,
-            loop=self._loop,
-        )
+        self._doorway = self._door_to(self.desk, self.connections)
+        self._admin = self._door_to(AdminDesk(settings, self.stats, metrics, self._state), set())
         self._listener: asyncio.Server | None = None
+        self._admin_listener: asyncio.Server | None = None
+        self._board: Board | None = None
+        self._beat: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
@@ -97,16 +94,23 @@ class Server:
             raise RuntimeError("not listening")
         return int(self._listener.sockets[0].getsockname()[1])
 
+    @property
+    def offer(self) -> Offer:
+        """What this process says of itself in the registry."""
+        edge = self.settings.edge
+        address = edge.address or f"ws://{_host(edge.host)}:{edge.port}{WEBSOCKET_PATH}"
+        return Offer(address, len(self.connections), edge.connections_max, draining=not self.desk.accepting)
+
     async def listen(self) -> None:
-        """Answer ``/healthz`` and the like; viewers are asked to wait. Raises StartError."""
-        edge, doorway = self.settings.edge, self._doorway
-        try:
-            self._listener = await self._loop.create_server(
-                lambda: Connection(doorway), edge.host, edge.port, backlog=BACKLOG
-            )
-        except OSError as error:
-            raise StartError(f"cannot listen on {edge.host}:{edge.port}: {error.strerror}") from error
-        log.info("listening", host=edge.host, port=edge.port)
+        """Answer ``/healthz`` and the like; viewers are asked to wait. Raises StartError.
+
+        A process that shares its port answers on its admin port alone, until it can take viewers (`open`).
+        """
+        edge = self.settings.edge
+        if edge.admin_port:
+            self._admin_listener = await self._listen_at(self._admin, edge.admin_port)
+        if self._alone:
+            self._listener = await self._listen_at(self._doorway, edge.port)
 
     async def open(self, parts: Parts) -> None:
         """Let viewers in. The feed is started here."""
@@ -130,31 +134,41 @@ class Server:
         )
         self._ready = parts.ready
         self.desk.accepting = True
+        if not self._alone:
+            self._listener = await self._listen_at(self._doorway, edge.port)
+            if edge.board is not None:
+                self._board = Board(edge.board, edge.processes)
+                self._say_ready()
 
-    async def drain(self) -> None:
-        """Take no one new; ask everybody to connect elsewhere, spread over ``drain_seconds``."""
+    async def drain(self, others: int = 1) -> None:
+        """Take no one new; ask everybody to connect elsewhere, spread over time.
+
+        ``others``: how many edges take them in.
+        """
         self.desk.accepting = False
+        self._say_ready()
         if self._listener is not None:
             self._listener.close()
-        seconds = self.settings.edge.drain_seconds
-        steps = max(1, int(seconds / DRAIN_STEP_SECONDS))
-        size = max(CLOSES_PER_STEP_MIN, -(-len(self.connections) // steps))
         waiting = list(self.connections)
-        for at in range(0, len(waiting), size):
-            if at:
-                await asyncio.sleep(DRAIN_STEP_SECONDS)
-            for connection in waiting[at : at + size]:
+        seconds = spread_seconds(len(waiting), others, self.settings.edge.drain_seconds)
+        begun = self._loop.time()
+        for at, group in enumerate(steps(waiting, seconds)):
+            await asyncio.sleep(max(0.0, begun + at * STEP_SECONDS - self._loop.time()))
+            for connection in group:
                 connection.shut(codes.SHUTDOWN)
         deadline = self._loop.time() + CLOSED_SECONDS
         while self.connections and self._loop.time() < deadline:  # noqa: ASYNC110 - they say nothing when they go
-            await asyncio.sleep(DRAIN_STEP_SECONDS)
+            await asyncio.sleep(STEP_SECONDS)
 
     def close(self) -> None:
         """End at once."""
-        if self._listener is not None:
-            self._listener.close()
-        for connection in list(self.connections):
+        for listener in (self._listener, self._admin_listener):
+            if listener is not None:
+                listener.close()
+        for connection in [*self.connections, *self._admin.connections]:
             connection.abort()
+        if self._beat is not None:
+            self._beat.cancel()
         self._deadlines.stop()
         if self.hub is not None:
             self.hub.stop()
@@ -168,8 +182,53 @@ class Server:
             if viewer is not None and revoked.refuses(viewer):
                 connection.shut(codes.REVOKED)
 
+    async def _listen_at(self, doorway: Doorway, port: int) -> asyncio.Server:
+        host, shared = self.settings.edge.host, doorway is self._doorway and not self._alone
+        try:
+            listener = await self._loop.create_server(
+                lambda: Connection(doorway), host, port, backlog=BACKLOG, reuse_port=shared or None
+            )
+        except OSError as error:
+            raise StartError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        log.info("listening", host=host, port=port)
+        return listener
+
+    def _door_to(self, desk: FrontDesk, connections: set[Connection]) -> Doorway:
+        edge = self.settings.edge
+        return Doorway(
+            house=None,
+            stats=self.stats,
+            desk=desk,
+            deadlines=self._deadlines,
+            connections=connections,
+            frame_bytes_max=edge.frame_bytes_max,
+            outbox_bytes_max=edge.outbox_bytes_max,
+            handshake_seconds=edge.handshake_seconds,
+            ping_seconds=edge.ping_seconds,
+            loop=self._loop,
+        )
+
+    def _say_ready(self) -> None:
+        """Tell the processes beside this one, now and from time to time."""
+        if self._board is None:
+            return
+        slot = self.settings.edge.process or 0
+        if all(self._state().values()):
+            self._board.beat(slot, time.monotonic())
+        else:
+            self._board.clear(slot)
+        if self._beat is not None:
+            self._beat.cancel()
+        self._beat = self._loop.call_later(BEAT_SECONDS, self._say_ready)
+
     def _state(self) -> dict[str, bool]:
-        return {name: ready() for name, ready in self._ready.items()}
+        return {name: ready() for name, ready in self._ready.items()} | {"accepting": self.desk.accepting}
+
+    def _state_of_all(self) -> dict[str, bool]:
+        if self._board is None:
+            return self._state()
+        others = enumerate(self._board.ready(time.monotonic()))
+        return self._state() | {f"process {number}": ready for number, ready in others}
 
     def _gauges(self) -> dict[str, tuple[str, Callable[[], float]]]:
         def of_hub(read: Callable[[Hub], float]) -> Callable[[], float]:
@@ -194,6 +253,10 @@ def _rules(settings: Settings, revoked: Revoked) -> Rules:
         commands_per_second=edge.commands_per_second_max,
         leeway_seconds=settings.auth.leeway_seconds,
     )
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _feed(settings: Settings, stats: Stats) -> Feed:
@@ -230,8 +293,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         epoch = asyncio.ensure_future(read_epoch(settings.kafka))
         if not await _first(epoch, stopping):
             return
-        async with _parts(settings, epoch.result(), server.stats) as parts:
+        async with (
+            _parts(settings, epoch.result(), server.stats) as parts,
+            enrolment(settings, lambda: server.offer) as enrolled,
+        ):
             await server.open(parts)
+            enrolled.begin()
             tasks = [*parts.feed.tasks, *parts.notices.tasks]
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if stopping not in done:
@@ -239,7 +306,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 task.result()
                 raise StartError(f"the task {task.get_name()} ended")
             log.info("draining", connections=len(server.connections))
-            await server.drain()
+            server.desk.accepting = False
+            await server.drain(await enrolled.leave())
     finally:
         stopping.cancel()
         server.close()
