@@ -1,7 +1,8 @@
 """A worker's health page: ``/healthz`` (alive), ``/readyz`` (processing), ``/metrics``."""
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,6 +10,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from agents.progress import UNHEALTHY_SECONDS
 from schemas.settings import Stage
 
 
@@ -20,17 +22,41 @@ class _Collector:
 
     def collect(self) -> Any:
         """Yield the metric families."""
-        records = CounterMetricFamily("livecomments_stage_records", "Records processed", labels=["agent"])
-        waiting = GaugeMetricFamily("livecomments_stage_waiting_records", "Records waiting", labels=["agent"])
-        partitions = GaugeMetricFamily("livecomments_stage_partitions", "Partitions", labels=["agent"])
-        for shell in self._shells:
-            runners = list(shell.runners.values())
-            records.add_metric([shell.name], sum(runner.processed for runner in runners))
-            waiting.add_metric([shell.name], sum(len(runner.inbox) for runner in runners))
-            partitions.add_metric([shell.name], len(runners))
-        yield from (records, waiting, partitions)
+        for name, help_, read in _COUNTERS:
+            yield self._family(CounterMetricFamily, name, help_, read)
+        for name, help_, read in _GAUGES:
+            yield self._family(GaugeMetricFamily, name, help_, read)
         for shell in self._shells:
             yield from _figures(shell)
+
+    def _family(self, kind: Any, name: str, help_: str, read: Callable[[Any], float]) -> Any:
+        family = kind(f"livecomments_stage_{name}", help_, labels=["agent"])
+        for shell in self._shells:
+            family.add_metric([shell.name], read(shell))
+        return family
+
+
+def _sum(attribute: str) -> Callable[[Any], float]:
+    return lambda shell: sum(getattr(runner, attribute) for runner in shell.runners.values())
+
+
+# Of the partitions that the worker has now: a counter starts over when they move.
+_COUNTERS = (
+    ("records", "Records acknowledged", _sum("processed")),
+    ("steps", "Steps: records that waited together, decided or written together", _sum("steps")),
+    ("step_seconds", "Seconds spent in steps", _sum("step_seconds")),
+    ("dead_letters", "Records and items that nobody can read", _sum("dead_letters")),
+)
+_GAUGES = (
+    ("waiting_records", "Records taken and not acknowledged", _sum("waiting")),
+    (
+        "lag_records",
+        "Records in the log that are not acknowledged",
+        lambda shell: sum(shell.progress.lag.values()),
+    ),
+    ("partitions", "Partitions", lambda shell: len(shell.runners)),
+    ("store_away", "Partitions that wait for a store", _sum("away")),
+)
 
 
 def _figures(shell: Any) -> Iterator[Metric]:
@@ -52,7 +78,11 @@ async def served(name: str, shells: Sequence[Any], stage: Stage) -> AsyncIterato
     registry.register(_Collector(shells))
 
     async def healthz(_: web.Request) -> web.Response:
-        return web.json_response({"stage": name, "alive": True})
+        now = asyncio.get_running_loop().time()
+        still = {shell.name: round(shell.progress.still_seconds(now)) for shell in shells}
+        alive = max(still.values()) < UNHEALTHY_SECONDS
+        body = {"stage": name, "alive": alive, "seconds_without_progress": still}
+        return web.json_response(body, status=200 if alive else 503)
 
     async def readyz(_: web.Request) -> web.Response:
         ready = all(shell.ready for shell in shells)

@@ -30,7 +30,7 @@ from agents.log import Log, Record, Span
 from agents.stage import Output, PartitionState, Side, Stage
 from schemas.codec import UndecodableError
 from schemas.continuity import Fence
-from schemas.topics import SUBMITTED, Topic
+from schemas.topics import DLQ, SUBMITTED, Topic
 
 S = TypeVar("S", bound=PartitionState)
 
@@ -110,6 +110,11 @@ class PartitionRunner(Generic[S]):
         self.inbox: Inbox[Work] = Inbox(inbox_records_max)
         self.ready = asyncio.Event()
         self.processed = 0
+        self.steps = 0
+        self.step_seconds = 0.0
+        """Spent in deciding, of this process's time."""
+        self.dead_letters = 0
+        self.away = False
         self._log = log
         self._worker = worker
         self._on_effects = on_effects
@@ -132,6 +137,11 @@ class PartitionRunner(Generic[S]):
         """Whether all that was put into the inbox is decided and durable, or kept by the stage for later."""
         waiting = len(self.inbox) or self.inbox.woken
         return self.ready.is_set() and not (waiting or self._deciding_now or self._on_the_way)
+
+    @property
+    def waiting(self) -> int:
+        """Records taken and not acknowledged yet."""
+        return len(self.inbox) + len(self._unacknowledged)
 
     @property
     def state(self) -> S:
@@ -258,8 +268,12 @@ class PartitionRunner(Generic[S]):
 
     def _decide(self, works: Sequence[Work]) -> Output:
         stage, state = self.stage, self._state
+        begun = time.perf_counter()
         output = stage.step(state, [work.record for work in works]) if works else Output()
+        self.dead_letters += sum(side.topic is DLQ for side in output.before)
         more = stage.tick(state, self._clock.now())
+        self.steps += 1
+        self.step_seconds += time.perf_counter() - begun
         if more is not None:
             output.main += more.main
             output.effects += more.effects

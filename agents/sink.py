@@ -5,6 +5,7 @@ the records stay unacknowledged, the inbox fills, and Kafka keeps the rest. The 
 """
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -67,7 +68,12 @@ class SinkRunner:
         self.inbox: Inbox[Work] = Inbox(inbox_records_max)
         self.ready = asyncio.Event()
         self.processed = 0
+        self.steps = 0
+        self.step_seconds = 0.0
+        """Spent in writing, of the clock's time."""
+        self.dead_letters = 0
         self.away = False
+        self._taken = 0
         self._sink = sink
         self._partition = partition
         self._log = log_
@@ -82,6 +88,7 @@ class SinkRunner:
         try:
             while True:
                 works = await self.inbox.take(self._merge_records_max)
+                self._taken, begun = len(works), time.perf_counter()
                 fence = self._fence
                 if fence is None:
                     fence = self._fence = await self._present_writer(works[0].record.offset)
@@ -91,6 +98,9 @@ class SinkRunner:
                 for work in works:
                     await work.ack()
                 self.processed += len(works)
+                self._taken = 0
+                self.steps += 1
+                self.step_seconds += time.perf_counter() - begun
         finally:
             self._sink.left(self._partition)
 
@@ -100,6 +110,11 @@ class SinkRunner:
 
     def hear(self, topic: Topic, record: Record) -> None:
         """Hear nothing."""
+
+    @property
+    def waiting(self) -> int:
+        """Records taken and not acknowledged yet."""
+        return len(self.inbox) + self._taken
 
     async def checkpoint(self) -> None:
         """Nothing is kept here."""

@@ -12,21 +12,24 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import uuid4
 
 import structlog
 import uvloop
+from faust.types import TP
 from redis.asyncio import Redis
 
 from agents import faustapp, health, topology
 from agents.board import Board
 from agents.cluster import read_epoch
+from agents.errors import LogUnavailableError
 from agents.inbox import Inbox
 from agents.kafka import KafkaLog
-from agents.log import Record
+from agents.log import Log, Record
 from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
+from agents.progress import Progress, watch
 from agents.projection import Projection
 from agents.runner import PartitionRunner, Work
 from agents.sample import SampleStage
@@ -52,6 +55,14 @@ class Runner(Protocol):
     inbox: Inbox[Work]
     ready: asyncio.Event
     processed: int
+    steps: int
+    step_seconds: float
+    dead_letters: int
+    away: bool
+
+    @property
+    def waiting(self) -> int:
+        """Records taken and not acknowledged yet."""
 
     async def run(self) -> None:
         """Process until cancelled."""
@@ -80,6 +91,7 @@ class AgentShell:
         self.name = name
         self.app = faustapp.make_app(name, settings)
         self.runners: dict[int, Runner] = {}
+        self.progress = Progress()
         self._source = source
         self._make = make
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -121,6 +133,24 @@ class AgentShell:
             if self.app.crashed:
                 raise RuntimeError(f"the Faust app of {self.name} crashed: {self.app.crash_reason!r}")
             await asyncio.sleep(POLL_SECONDS if not self.ready else 10 * POLL_SECONDS)
+
+    async def watch(self, log_: Log) -> None:
+        """Look whether the partitions get on; StalledError when one does not."""
+        source = self._source.name
+
+        async def position(partition: int) -> int | None:
+            at = TP(source, partition)
+            if not self.settled or at not in self.app.consumer.assignment():
+                return None
+            return cast("int | None", await self.app.consumer.position(at))
+
+        async def end(partition: int) -> int | None:
+            try:
+                return await log_.end_offset(source, partition)
+            except LogUnavailableError:
+                return None  # the appends will say so, if it lasts
+
+        await watch(self.name, self.progress, lambda: self.runners, position, end)
 
     async def checkpoint_every(self, seconds: float) -> None:
         """Checkpoint the partitions in turn, each once in ``seconds``."""
@@ -214,12 +244,15 @@ async def _main(name: str, settings: Settings) -> None:
         loop.add_signal_handler(number, stopping.set)
     try:
         async with AsyncExitStack() as stack:
-            shells, helpers = await _build(name, settings, stack)
+            kafka_log = KafkaLog(settings.kafka, settings.stage.recovery_seconds)
+            await stack.enter_async_context(kafka_log)
+            shells, helpers = await _build(name, settings, kafka_log)
             tasks = [loop.create_task(helper) for helper in helpers]
             await stack.enter_async_context(health.served(name, shells, settings.stage))
             for shell in shells:
                 await shell.app.start()
                 tasks.append(loop.create_task(shell.supervise()))
+                tasks.append(loop.create_task(shell.watch(kafka_log)))
                 tasks.append(loop.create_task(shell.checkpoint_every(settings.stage.checkpoint_seconds)))
             tasks.append(loop.create_task(stopping.wait()))
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -237,11 +270,10 @@ async def _main(name: str, settings: Settings) -> None:
     os._exit(0)
 
 
-async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[list[AgentShell], list[Any]]:
-    """Open what the stage stands on; return its shells and background work."""
-    kafka_log = await stack.enter_async_context(KafkaLog(settings.kafka, settings.stage.recovery_seconds))
+async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
+    """Make the stage's shells and its background work."""
     if name == "persist":
-        return await _persist(settings, kafka_log)
+        return _persist(settings, kafka_log)
     epoch = await read_epoch(kafka_log, settings)
     board = Board(_redis(settings)) if name == SampleStage.name else None
     options = replace(Options.of(settings), known=board.edges, estimate=estimate) if board else None
@@ -272,7 +304,7 @@ async def _build(name: str, settings: Settings, stack: AsyncExitStack) -> tuple[
     return [AgentShell(name, stage.source, settings, make, stage.hears)], helpers
 
 
-async def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
+def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
     archive = ArchiveSink(open_archive(settings))
     sinks: list[Sink] = [archive, WindowSink(_redis(settings), kafka_log), FlatSink(kafka_log)]
 
