@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from edge.api import comments, docs, moderation, operations, problems, registry, streams
+from edge.api import comments, docs, moderation, operations, platform, problems, registry, streams
 from edge.api.guard import Guard
 from edge.api.models import ProblemView
 from edge.api.parts import Parts
@@ -39,7 +39,7 @@ def build_app(parts: Parts) -> FastAPI:
     """Make the app. Nothing is connected or started here."""
     app = _App(title="livecomments", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.parts = parts
-    for module in (streams, comments, moderation):
+    for module in (streams, comments, moderation, platform):
         app.include_router(module.router, responses=_PROBLEMS)
     app.include_router(registry.router)
     app.include_router(operations.router)
@@ -64,7 +64,7 @@ def build_app(parts: Parts) -> FastAPI:
 def _methods(path: str) -> set[str]:
     """Return the methods that some route has for a path."""
     found: set[str] = set()
-    for module in (streams, comments, moderation, registry, operations):
+    for module in (streams, comments, moderation, platform, registry, operations):
         for route in module.router.routes:
             if isinstance(route, APIRoute) and route.path_regex.match(path):
                 found |= route.methods or set()

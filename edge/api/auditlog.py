@@ -81,7 +81,8 @@ async def _read(
         since = max(start, upto - CHUNK_RECORDS)
         for offset, record in reversed(await _chunk(consumer, at, stream_id, since, upto)):
             origin = (record["origin"]["offset"], record["origin"]["index"])
-            if origin in seen:  # a stage that started again may have written one twice
+            # A stage that started again may have written one twice; a gateway's have no origin.
+            if origin[0] >= 0 and origin in seen:
                 continue
             if len(page.records) == limit:
                 return page

@@ -128,6 +128,12 @@ class Directory:
         text = await self._ask(self._redis.hget(stores.bans(stream_id), user))
         return _ban(user, text) if text is not None else None
 
+    async def held(self, stream_id: str) -> list[Mapping[str, Any]]:
+        """Return the comments that wait for a moderator, the oldest first (`agents/core/held.py`)."""
+        rows = await self._ask(self._redis.hvals(stores.held(stream_id)))
+        found = [row for text in rows if (row := _json(text, dict))]
+        return sorted(found, key=lambda row: (row["at"], row["id"]))
+
     async def bans(self, stream_id: str, cursor: int, count: int) -> tuple[int, list[BanState]]:
         """Return about ``count`` bans, and the cursor of the next ones (0: no more)."""
         key = stores.bans(stream_id)

@@ -9,15 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge.checks import REASON_CHARS_MAX, SECONDS_MAX, SLOW_SECONDS_MAX, TARGET_CHARS_MAX
 from schemas.archive.base import PAGE_EVENTS_MAX
+from schemas.streamsettings import TITLE_CHARS_MAX
 
 SEQ_MAX = 2**53 - 1
 """The largest number that every JSON reader keeps."""
-TITLE_CHARS_MAX = 200
-WORD_CHARS_MIN = 2
-"""One letter would match everything."""
-WORD_CHARS_MAX = 100
-WORDS_MAX = 10_000
-MODERATORS_MAX = 1_000
 _LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _UUID = r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$"
 
@@ -67,24 +62,32 @@ class NewComment(_Request):
 
 
 class StreamSettings(_Request):
-    """What changes; what is not named stays as it is."""
+    """What changes; what is not named stays as it is. Bounds and meanings: `schemas.streamsettings`."""
 
-    words: (
-        Annotated[
-            list[Annotated[str, Field(min_length=WORD_CHARS_MIN, max_length=WORD_CHARS_MAX)]],
-            Field(max_length=WORDS_MAX),
-        ]
-        | None
-    ) = None
-    slow_mode_seconds: Annotated[int, Field(ge=0, le=SLOW_SECONDS_MAX)] | None = None
-    moderators: Annotated[list[UserId], Field(max_length=MODERATORS_MAX)] | None = None
-    title: Annotated[str, Field(max_length=TITLE_CHARS_MAX, pattern=_LINE)] | None = None
+    title: str | None = None
+    moderators: list[str] | None = None
+    members: list[str] | None = None
+    slow_mode_seconds: int | None = None
+    members_only: bool | None = None
+    emote_only: bool | None = None
+    review: bool | None = None
+    words: list[str] | None = None
+    words_action: str | None = None
+    links: str | None = None
+    capitals_percent_max: int | None = None
+    chars_max: int | None = None
+    flood_comments: int | None = None
+    flood_seconds: int | None = None
+    repeat_seconds: int | None = None
 
 
 class NewBan(_Request):
-    """``seconds``: None is for good. ``clear``: also take away what they have written so far."""
+    """``seconds``: None is for good. ``clear``: also take away what they have written so far.
 
-    kind: Literal["ban", "timeout", "shadow"] = "ban"
+    ``kind``: ``shadow`` shows what they write to them alone, ``hold`` keeps it for a moderator.
+    """
+
+    kind: Literal["ban", "timeout", "shadow", "hold"] = "ban"
     seconds: Seconds | None = None
     reason: Reason | None = None
     clear: bool = False
@@ -95,6 +98,27 @@ class Clear(_Request):
 
     user: UserId
     reason: Reason | None = None
+
+
+class Hold(_Request):
+    """From now on what ``user`` writes waits for a moderator."""
+
+    user: UserId
+    seconds: Seconds | None = None
+    reason: Reason | None = None
+
+
+class PlatformBan(_Request):
+    """``seconds``: None is for good."""
+
+    seconds: Seconds | None = None
+    reason: Reason | None = None
+
+
+class WordList(_Request):
+    """Rules, one a line, as `schemas.filtering.rules` explains them."""
+
+    words: list[str]
 
 
 class OnComment(_Request):
@@ -116,6 +140,13 @@ class Why(_Request):
     reason: Reason | None = None
 
 
+class Mistake(_Answer):
+    """One mistake of a request, and where it is."""
+
+    at: str
+    detail: str
+
+
 class Accepted(_Answer):
     """It is durable. ``id``: of the comment or command."""
 
@@ -131,6 +162,9 @@ class Stream(_Answer):
     state: str
     created_at: int | None
     slow_mode_seconds: int = 0
+    members_only: bool = False
+    emote_only: bool = False
+    chars_max: int = 0
     pinned: str | None = None
 
 
@@ -202,6 +236,40 @@ class Bans(_Answer):
     next: str | None
 
 
+class Held(_Answer):
+    """A comment that waits for a moderator. ``why``: what it was held for."""
+
+    id: str
+    user: User
+    text: str
+    sticker: str | None
+    at: int
+    why: str
+
+
+class HeldQueue(_Answer):
+    """The oldest first."""
+
+    held: list[Held]
+
+
+class Caught(_Answer):
+    """A comment, the rule that would have caught it, and the disguises it came in."""
+
+    comment: Comment
+    rule: str
+    disguises: list[str]
+
+
+class Trial(_Answer):
+    """``caught``: the last of ``count``; ``faults``: rules that are none."""
+
+    looked_at: int
+    count: int
+    caught: list[Caught]
+    faults: list[Mistake]
+
+
 class AuditEntry(_Answer):
     """One command, and what came of it: ``outcome`` is applied or refused. ``at``: ms since 1970."""
 
@@ -229,8 +297,8 @@ class Stats(_Answer):
     """What is known of a stream now.
 
     ``viewers`` are connections, ``users`` people; None: not known. ``events_per_second`` over ten seconds.
-    Where ``sampled``: ``why`` (viewers | latency | setting), and ``rate``, the comments a second that one viewer
-    is shown. ``p50_ms``, ``p99_ms``: from a comment's submission to its viewers.
+    Where ``sampled``: ``why`` (viewers | latency | setting), and ``rate``, the comments a second that one is
+    shown. ``p50_ms``, ``p99_ms``: from a comment's submission to its viewers.
     """
 
     epoch: str | None
@@ -252,13 +320,6 @@ class Edges(_Answer):
 
     url: str
     fallbacks: list[str]
-
-
-class Mistake(_Answer):
-    """One mistake of a request, and where it is."""
-
-    at: str
-    detail: str
 
 
 class ProblemView(_Answer):

@@ -12,13 +12,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 
-from edge.api import models
+from edge.api import models, wordtrial
 from edge.api.access import Moderator, StreamId
 from edge.api.commands import Commands
 from edge.api.directory import BanState
 from edge.api.parts import Made
 from edge.api.problems import Invalid, NotFound
 from edge.api.streams import existing
+from schemas.views import event_view
 
 PAGE_BANS_MAX = 500
 PAGE_AUDIT_MAX = 200
@@ -47,6 +48,31 @@ async def put_settings(body: models.StreamSettings, commands: Commands) -> model
     return await commands.give("settings", settings=settings)
 
 
+@router.post("/v1/streams/{stream_id}/words/try")
+async def try_words(
+    stream_id: StreamId, body: models.WordList, viewer: Moderator, parts: Made
+) -> models.Trial:
+    """Hold a list of words against the last comments: it would have caught these. Changes nothing."""
+    del viewer
+    head = await parts.directory.head(stream_id)
+    end = head.seq if head is not None else 0
+    comments = await wordtrial.last_comments(parts.history, stream_id, end, wordtrial.COMMENTS_MAX)
+    found = await wordtrial.trial(body.words, comments)
+    return models.Trial(
+        looked_at=found.looked_at,
+        count=found.count,
+        caught=[
+            models.Caught(
+                comment=models.Comment(**event_view(each.event)),
+                rule=each.rule,
+                disguises=list(each.disguises),
+            )
+            for each in found.caught
+        ],
+        faults=[models.Mistake(at=f"body.words.{at - 1}", detail=reason) for at, reason in found.faults],
+    )
+
+
 @router.get("/v1/streams/{stream_id}/bans")
 async def list_bans(
     stream_id: StreamId,
@@ -58,7 +84,7 @@ async def list_bans(
     """List who is banned, timed out or shadow-banned, in no order; for the stream's moderators."""
     del viewer
     following, found = await parts.directory.bans(stream_id, int(cursor or 0), limit)
-    return models.Bans(bans=[_ban(each) for each in found], next=str(following) if following else None)
+    return models.Bans(bans=[ban_view(each) for each in found], next=str(following) if following else None)
 
 
 @router.get("/v1/streams/{stream_id}/bans/{user:path}")
@@ -68,7 +94,7 @@ async def get_ban(stream_id: StreamId, user: _User, viewer: Moderator, parts: Ma
     found = await parts.directory.ban(stream_id, user)
     if found is None:
         raise NotFound("the user is not banned from this stream")
-    return _ban(found)
+    return ban_view(found)
 
 
 @router.put("/v1/streams/{stream_id}/bans/{user:path}")
@@ -116,14 +142,22 @@ async def slow(body: models.Slow, commands: Commands) -> models.Accepted:
 
 
 @router.post("/v1/streams/{stream_id}/hold")
-async def hold(body: models.OnComment, commands: Commands) -> models.Accepted:
-    """Hold a comment back for review."""
-    return await commands.give("hold", target=body.comment_id.lower(), reason=body.reason)
+async def hold(body: models.Hold, commands: Commands) -> models.Accepted:
+    """Let what a user writes from now on wait for a moderator; `DELETE …/bans/{user}` ends it."""
+    return await commands.give("hold", target=body.user, seconds=body.seconds, reason=body.reason)
+
+
+@router.get("/v1/streams/{stream_id}/held")
+async def list_held(stream_id: StreamId, viewer: Moderator, parts: Made) -> models.HeldQueue:
+    """List the comments that wait, the oldest first; for the stream's moderators."""
+    del viewer
+    found = await parts.directory.held(stream_id)
+    return models.HeldQueue(held=[_held(each) for each in found])
 
 
 @router.post("/v1/streams/{stream_id}/approve")
 async def approve(body: models.OnComment, commands: Commands) -> models.Accepted:
-    """Let a comment that is held go on."""
+    """Let a comment that is held go on; `DELETE …/comments/{id}` refuses it."""
     return await commands.give("approve", target=body.comment_id.lower(), reason=body.reason)
 
 
@@ -152,7 +186,15 @@ async def get_audit(
     return models.Audit(entries=[_entry(each) for each in page.records], next=page.next)
 
 
-def _ban(found: BanState) -> models.Ban:
+def _held(row: Mapping[str, Any]) -> models.Held:
+    user = models.User(id=row["user_id"], name=row["user_name"], role=row["role"])
+    return models.Held(
+        id=row["id"], user=user, text=row["text"], sticker=row["sticker"], at=row["at"], why=row["why"]
+    )
+
+
+def ban_view(found: BanState) -> models.Ban:
+    """Return a ban as it is shown."""
     return models.Ban(user=found.user, kind=found.kind, until=found.until, reason=found.reason)
 
 

@@ -1,7 +1,7 @@
 """What the API is made of, put together by `edge.api.server` or by a test."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Protocol
 
@@ -49,6 +49,19 @@ class Door(Protocol):
         """Return when a command is durable; raises Refusal, Forbidden."""
 
 
+class Policy(Protocol):
+    """`edge.policy.PolicyDesk`, as far as the API uses it. Every method raises Refusal."""
+
+    async def ban(self, viewer: Viewer, id_: str, user: str, seconds: int | None, reason: str | None) -> None:
+        """Ban a user from every stream."""
+
+    async def unban(self, viewer: Viewer, id_: str, user: str) -> None:
+        """Lift such a ban."""
+
+    async def words(self, viewer: Viewer, id_: str, name: str, rules: Sequence[str]) -> None:
+        """Put a list in the place of the one of that name."""
+
+
 class Audit(Protocol):
     """`edge.api.audit.AuditLog`, as far as the API uses it."""
 
@@ -87,6 +100,7 @@ class Parts:
     directory: Directory
     history: History
     audit: Audit
+    policy: Policy
     finder: Finder
     auth: Authenticator
     readiness: Readiness

@@ -75,6 +75,7 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
             directory=directory,
             history=History(shelf.archive, directory, Past(redis, FRESH_EVENTS_MAX, Stats(), now)),
             audit=AuditLog(settings.kafka),
+            policy=gateway.policy,
             finder=Finder(settings, Roster(redis, now)),
             auth=Authenticator(settings.auth, revoked=gateway.revoked.refuses),
             readiness=Readiness({"producer": producer, "redis": directory.ready, "archive": shelf.ready}),

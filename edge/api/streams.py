@@ -21,6 +21,8 @@ PROJECTED_SECONDS = 2.0
 """How long an opened stream is waited for to be seen in Redis."""
 POLL_SECONDS = 0.01
 PAGE_STREAMS_MAX = 500
+SHOWN = frozenset({"slow_mode_seconds", "members_only", "emote_only", "chars_max", "pinned"})
+"""Settings that everybody sees."""
 
 router = APIRouter(tags=["streams"])
 
@@ -108,8 +110,7 @@ def view(state: StreamState) -> models.Stream:
         title=state.title,
         state=state.state,
         created_at=state.created_at or None,
-        slow_mode_seconds=state.settings.get("slow_mode_seconds", 0),
-        pinned=state.settings.get("pinned"),
+        **{name: state.settings[name] for name in SHOWN & state.settings.keys()},
     )
 
 

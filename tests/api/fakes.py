@@ -24,6 +24,7 @@ from schemas.archive.sqlite import SqliteArchive
 from schemas.codec import codec
 from schemas.settings import Api, Archive, Auth, Edge, Limits, Settings
 from schemas.stores import Head
+from schemas.topics import Topic
 from tests.api.records import AT, STREAM
 
 
@@ -130,16 +131,18 @@ class FakeKafka:
         self.ready = True
         self.answering = True
         self.items: list[dict[str, Any]] = []
-        self.posts: list[tuple[str, int, bytes, dict[str, Any]]] = []
+        self.posted: list[tuple[str, int, dict[str, Any]]] = []
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
 
-    async def post(self, topic: Any, partition: int, key: bytes, value: bytes) -> None:
-        self.posts.append((topic.name, partition, key, codec(topic.record).decode(value)))
-
     async def send(self, partition: int, value: bytes) -> None:
         self.items += codec("submitted").decode(value)["items"]
+        if not self.answering:
+            raise SubmitError("no answer")
+
+    async def post(self, topic: Topic, partition: int, key: bytes, value: bytes) -> None:
+        self.posted.append((topic.name, partition, codec(topic.record).decode(value)))
         if not self.answering:
             raise SubmitError("no answer")
 
@@ -152,6 +155,7 @@ class FakeDirectory:
         self.banned: dict[str, BanState] = {}
         self.heads: dict[str, Head] = {}
         self.segments: list[Mapping[str, Any]] = []
+        self.queue: list[Mapping[str, Any]] = []
         self.board: dict[str, str] = {}
         self.away = False
 
@@ -193,6 +197,10 @@ class FakeDirectory:
     async def ban(self, stream_id: str, user: str) -> BanState | None:
         self._check()
         return self.banned.get(user)
+
+    async def held(self, stream_id: str) -> list[Mapping[str, Any]]:
+        self._check()
+        return self.queue
 
     async def bans(self, stream_id: str, cursor: int, count: int) -> tuple[int, list[BanState]]:
         self._check()
@@ -295,6 +303,7 @@ class _World:
             directory=directory,  # type: ignore[arg-type]
             history=History(lambda: self._archive, directory, directory),  # type: ignore[arg-type]
             audit=audit,
+            policy=self._gateway.policy,
             finder=finder,
             auth=auth,
             readiness=readiness,

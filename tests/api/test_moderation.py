@@ -1,5 +1,6 @@
 """Moderation over HTTP: each route is a command in the log; bans and settings are shown to moderators."""
 
+import asyncio
 import json
 import uuid
 from typing import Any
@@ -11,7 +12,7 @@ from edge.api.directory import BanState
 from edge.checks import Facts
 from schemas.refusals import Code
 from tests.api.fakes import World, quoted, unanswered
-from tests.api.records import AT, id_of
+from tests.api.records import AT, event, id_of, segment
 
 STREAM = "/v1/streams/demo"
 ID = id_of(1)
@@ -25,7 +26,8 @@ ID = id_of(1)
         ("POST", "unpin", None, "unpin", {}),
         ("POST", "unpin", {}, "unpin", {}),
         ("POST", "slow", {"seconds": 5}, "slow", {"seconds": 5}),
-        ("POST", "hold", {"comment_id": ID, "reason": "r"}, "hold", {"target": ID, "reason": "r"}),
+        ("POST", "hold", {"user": "bo", "seconds": 5}, "hold", {"target": "bo", "seconds": 5}),
+        ("PUT", "bans/bo", {"kind": "hold"}, "hold", {"target": "bo"}),
         ("POST", "approve", {"comment_id": ID}, "approve", {"target": ID}),
         ("POST", "end", None, "end", {}),
         ("POST", "end", {"reason": "over"}, "end", {"reason": "over"}),
@@ -84,6 +86,8 @@ async def test_settings_that_are_named_change(here: World) -> None:
         ("settings", {}),
         ("settings", {"words": ["x"]}),
         ("settings", {"words": "word"}),
+        ("settings", {"links": "sometimes"}),
+        ("settings", {"words": ["/(a+)+(?=b)/"]}),
         ("settings", {"wrods": ["word"]}),
         ("settings", {"slow_mode_seconds": -1}),
         ("settings", {"slow_mode_seconds": True}),
@@ -121,7 +125,7 @@ async def test_the_creator_is_not_banned(here: World) -> None:
     assert "creator" in answer.problem["detail"]
 
 
-@pytest.mark.parametrize("path", ["bans", "bans/bo", "settings", "audit"])
+@pytest.mark.parametrize("path", ["bans", "bans/bo", "settings", "audit", "held"])
 async def test_reading_is_for_moderators(here: World, path: str) -> None:
     """By their token, or because they are the creator or were appointed."""
     here.opened(moderators=frozenset({"mo"}), settings={"words": ["w"]})
@@ -176,3 +180,44 @@ async def test_audit_in_pages(here: World) -> None:
         "seconds": 9, "reason": "r", "settings": None, "outcome": "applied", "refusal": None,
     }  # fmt: skip
     assert page["entries"][1]["target"] is None
+
+
+async def test_held_comments_are_shown_to_moderators(here: World) -> None:
+    """With their authors, and what they were held for."""
+    row = {
+        "id": ID, "user_id": "bo", "user_name": "Bo", "role": "viewer", "text": "hm", "sticker": None,
+        "at": AT, "why": "links",
+    }  # fmt: skip
+    here.directory.queue = [row]
+    [held] = (await here.client("creator")("GET", f"{STREAM}/held")).json["held"]
+    assert held["user"] == {"id": "bo", "name": "Bo", "role": "viewer"}
+    assert (held["id"], held["text"], held["why"], held["at"]) == (ID, "hm", "links", AT)
+
+
+async def test_refused_commands_are_audited(here: World) -> None:
+    """With who, what and why; what is not even a command is not one."""
+    await here.client()("POST", f"{STREAM}/end")
+    await here.client("creator")("PUT", f"{STREAM}/settings", {"slow_mode_seconds": -5})
+    while len(here.kafka.posted) < 2:
+        await asyncio.sleep(0.001)
+    found = [(record["action"], record["refusal"]) for _, _, record in here.kafka.posted]
+    assert found[0] == ("end", "not_moderator")
+    assert found[1][0] == "settings"
+    assert "slow_mode_seconds" in found[1][1]
+
+
+async def test_words_are_tried_on_what_was_written(here: World) -> None:
+    """Which of the last comments would have been caught, by which rule; deleted ones are not shown."""
+    texts = ["fine", "a b4nana", "banana", "gone banana"]
+    events = [event(seq, text=text) for seq, text in enumerate(texts, 1)]
+    await here.store(segment(events))
+    here.directory.push(segment(events), segment([event(5, "delete", id_of(4))]))
+    body = {"words": ["banana", "x"]}
+    assert (await here.client()("POST", f"{STREAM}/words/try", body)).status == 403
+    found = (await here.client("creator")("POST", f"{STREAM}/words/try", body)).json
+    assert (found["looked_at"], found["count"]) == (3, 2)
+    assert [each["comment"]["seq"] for each in found["caught"]] == [2, 3]
+    assert {each["rule"] for each in found["caught"]} == {"banana"}
+    assert found["caught"][0]["disguises"] == ["leet"]
+    assert [each["at"] for each in found["faults"]] == ["body.words.1"]
+    assert here.kafka.items == []
