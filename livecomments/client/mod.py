@@ -154,9 +154,10 @@ def slow(
 
 
 @_action
-def hold(stream: Stream, comment: Comment, reason: Reason = None) -> Request:
-    """Hold a comment back for review."""
-    return _on_comment(stream, "hold", comment, reason)
+def hold(stream: Stream, user: User, seconds: Seconds = None, reason: Reason = None) -> Request:
+    """Let what a user writes from now on wait for a moderator; `unban` ends it."""
+    body = {"user": user, "seconds": seconds, "reason": reason}
+    return Request("POST", (stream, "hold"), body, f"hold {user}")
 
 
 @_action
