@@ -42,6 +42,7 @@ VERBS: dict[str, str] = {
     "erase": "livecomments.archive:erase",
     "bench": "livecomments.bench:app",
     "verify": "livecomments.verify.commands:verify",
+    "nemesis": "livecomments.nemesis.commands:nemesis",
     "stage": "livecomments.processes:stage",
     "edge": "livecomments.processes:edge",
     "api": "livecomments.processes:api",

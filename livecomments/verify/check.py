@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from livecomments.verify.facts import Fact, Minimum
-from livecomments.verify.logs import judge_logs
+from livecomments.verify.logs import judge_logs, slow_retractions
 from livecomments.verify.report import Report
 from livecomments.verify.truth import Truth
 from livecomments.verify.viewers import Viewers
@@ -27,6 +27,7 @@ def check(facts: Iterable[Fact], minimum: Minimum | None = None) -> Report:
         for anomaly in viewers.take(fact):
             report.add(anomaly)
     report.counts += viewers.counts
+    report.counts["retractions"], report.counts["retractions slow in the pipeline"] = slow_retractions(truth)
     if truth.quiet is None:
         report.problems.append("it ends before anything was quiet: what is missing may still come")
     else:

@@ -22,11 +22,13 @@ from typing import Any
 
 import fastavro
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from livecomments.verify import facts as f
 
 FRAME = struct.Struct(">bI")
 POLL_MS = 500
+REQUEST_MS = 10_000
 SILENCE_SECONDS = 30.0
 """Without a record for so long, before the end is reached, reading has failed."""
 TOPICS = (
@@ -109,7 +111,7 @@ class LogReader:
         consumer = self._consumer()
         await consumer.start()
         try:
-            places = await _places(consumer)
+            places = await _places(self._bootstrap)
             found = await consumer.end_offsets(places)
             return {(at.topic, at.partition): end for at, end in found.items()}
         finally:
@@ -128,7 +130,7 @@ class LogReader:
         consumer = self._consumer()
         await consumer.start()
         try:
-            for at in await _places(consumer):
+            for at in await _places(self._bootstrap):
                 async for fact in self._partition(consumer, at, since.get((at.topic, at.partition), 0)):
                     yield fact
             for (stream, epoch), end in self._ends.items():
@@ -164,17 +166,22 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="none",
-            request_timeout_ms=10_000,
+            request_timeout_ms=REQUEST_MS,
         )
 
 
-async def _places(consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-    known = await consumer.topics()
+async def _places(bootstrap: str) -> list[TopicPartition]:
+    """Return every partition of TOPICS, in their order."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=REQUEST_MS)
+    await admin.start()
+    try:
+        found = {row["topic"]: row["partitions"] for row in await admin.describe_topics(list(TOPICS))}
+    finally:
+        await admin.close()
     return [
         TopicPartition(topic, number)
         for topic in TOPICS
-        if topic in known
-        for number in sorted(consumer.partitions_for_topic(topic) or ())
+        for number in sorted(row["partition"] for row in found.get(topic, ()))
     ]
 
 

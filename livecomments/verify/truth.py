@@ -72,14 +72,18 @@ class Hiding:
 
     def hidden_at(self, content: f.Content) -> int | None:
         """Return the seq of what hides a comment first; None: nothing does."""
+        return min((seq for _, seq in self.hidden_by(content)), default=None)
+
+    def hidden_by(self, content: f.Content) -> list[tuple[str, int]]:
+        """Return what hides a comment: (delete | clear, its seq)."""
         if content.type != "comment":
-            return None
-        found = [self.deletes[content.id]] if content.id in self.deletes else []
+            return []
+        found = [("delete", self.deletes[content.id])] if content.id in self.deletes else []
         clears = self.clears.get(content.user, ())
         at = bisect_left(clears, content.seq)
         if at < len(clears):
-            found.append(clears[at])
-        return min(found, default=None)
+            found.append(("clear", clears[at]))
+        return found
 
 
 @dataclass(slots=True)
@@ -103,6 +107,8 @@ class Truth:
         self.publishes: defaultdict[Key, Attempts] = defaultdict(Attempts)
         self.commands: dict[tuple[str, str, str], list[float | None]] = {}
         """(stream, type, target) → for each command invoked, when it was acknowledged."""
+        self.commanded: dict[tuple[str, str], int] = {}
+        """(stream, id) of a command in ``comments.submitted`` → the time of its record."""
         self.landed: defaultdict[Key, list[int]] = defaultdict(list)
         """Comments in ``comments.submitted``, with the times of their records."""
         self.verdicts: dict[Key, tuple[tuple[int, int], str]] = {}
@@ -192,6 +198,15 @@ class Truth:
         """Turn a fact's time into ms since 1970."""
         return self.run.wall_ms + (t - self.run.t) * 1000
 
+    def passed(self, stream: str, epoch: str, seq: int) -> tuple[float, int] | None:
+        """Return when a command was in ``comments.fanout`` (a fact's time), and ms from its submission."""
+        line, original = self.fanout.get((stream, epoch)), self.sequenced.get((stream, epoch))
+        at = line.at.get(seq) if line is not None else None
+        submitted = self.commanded.get((stream, original.contents[seq].id)) if original is not None else None
+        if at is None or submitted is None:
+            return None
+        return self.run.t + (at - self.run.wall_ms) / 1000, at - submitted
+
     def _spans(self) -> list[tuple[float, float]]:
         if self._unhealthy is None:
             merged: list[tuple[float, float]] = []
@@ -233,6 +248,8 @@ class Truth:
             self._lives_in("comments.submitted", item.stream, fact.partition)
             if item.type == "comment":
                 self.landed[Key(item.stream, item.user, item.id)].append(fact.at)
+            else:
+                self.commanded.setdefault((item.stream, item.id), fact.at)
 
     def _verdicts(self, fact: f.Verdicts) -> None:
         for item in fact.items:

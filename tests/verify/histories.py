@@ -121,7 +121,8 @@ class World:
         self.ops += 1
         named = (type_, stream, "mod", target)
         self.facts.append(f.Command(self.t, self.ops, "invoke", *named))
-        self._land(f.Submission(0, type_, stream, target, "mod", f.text_hash("")), "allow")
+        item = f.Submission(0, type_, stream, f"c{self.ops}/{target}", "mod", f.text_hash(""))
+        self._land(item, "allow")
         if type_ in {"ban", "unban"}:
             (self.banned.add if type_ == "ban" else self.banned.discard)((stream, target))
         self.facts.append(f.Command(self.t, self.ops, "ok", *named))
@@ -152,9 +153,8 @@ class World:
                 self.log.append(f.Notice(item.stream, item.user, item.id, 1001))
             else:
                 rows = self.contents[item.stream]
-                target = "" if item.type == "comment" else item.id
-                id_ = item.id if item.type == "comment" else f"c{offset}"
-                rows.append(Content(len(rows) + 1, item.type, id_, item.user, item.text, target))
+                target = "" if item.type == "comment" else item.id.partition("/")[2]
+                rows.append(Content(len(rows) + 1, item.type, item.id, item.user, item.text, target))
         self.waiting.clear()
         if judged:
             self.log.append(f.Verdicts(0, self.offsets, tuple(judged)))

@@ -12,7 +12,15 @@ from livecomments.verify.check import check
 from livecomments.verify.facts import Minimum
 from livecomments.verify.report import Kind, Report
 from tests.verify.histories import World, history
-from tests.verify.plants import PLANTS, Plant, again, lost_acknowledged, numbered
+from tests.verify.plants import (
+    PLANTS,
+    Plant,
+    again,
+    lost_acknowledged,
+    numbered,
+    shown_after_delete_archive,
+    shown_after_delete_in_time,
+)
 
 
 def found(report: Report) -> set[Kind]:
@@ -110,6 +118,28 @@ def test_a_time_out_is_unknown_and_never_failed() -> None:
     facts = history(SEED)
     assert check([*facts, op]).ok
     assert check([*facts, op, replace(op, stage="unknown")]).ok
+
+
+def test_a_slow_reader_may_read_late_what_was_sent_before() -> None:
+    """What lies in a slow viewer's socket is beyond reach: there, only the order of what it gets counts."""
+    facts = shown_after_delete_in_time(history(SEED))
+    assert Kind.SHOWN_AFTER_DELETE in found(check(facts))
+    slow = [replace(x, slow=True) if isinstance(x, f.Subscribe) and x.viewer == "late" else x for x in facts]
+    assert check(slow).ok
+
+
+def test_a_slow_pipeline_has_the_bound_after_it_and_is_reported() -> None:
+    """By the log's own times a delete took seconds to pass: it binds once it has, and is counted."""
+    facts = history(SEED)
+    calm = check(facts)
+    held_up = [
+        replace(x, at=x.at + 10**9) if isinstance(x, f.Segment) and x.topic == "fanout" else x
+        for x in shown_after_delete_archive(facts)
+    ]
+    report = check(held_up)
+    assert Kind.SHOWN_AFTER_DELETE in found(check(shown_after_delete_archive(facts)))
+    assert Kind.SHOWN_AFTER_DELETE not in found(report)
+    assert report.counts["retractions slow in the pipeline"] > calm.counts["retractions slow in the pipeline"]
 
 
 def test_an_id_may_come_again_after_the_duplicate_window() -> None:

@@ -1,0 +1,67 @@
+"""Reading back what was archived: through the API's pages, and past all our code from the file itself."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from livecomments.nemesis.book import Book
+from livecomments.nemesis.http import Api
+from livecomments.nemesis.viewer import content
+from livecomments.verify import facts as f
+
+PAGES_MAX = 1_000
+RETRY_SECONDS = 0.3
+ATTEMPTS_MAX = 60
+
+_ROWS = """SELECT e.seq, e.type, e.id, e.user_id, e.text, e.target, e.mask, e.seconds
+FROM events e JOIN streams s ON s.id = e.stream WHERE s.stream_id = ? AND s.epoch = ? ORDER BY e.seq"""
+
+
+class ArchiveReadError(Exception):
+    """The API's fault: pages could not be read, however often they were asked for."""
+
+
+async def api_rows(api: Api, stream: str, token: str, book: Book) -> list[f.Fact]:
+    """Read a stream's pages from the first to the last."""
+    facts: list[f.Fact] = []
+    from_seq, epoch, end = 1, "", 0
+    for _ in range(PAGES_MAX):
+        page = await _page(api, stream, token, from_seq)
+        epoch, end = page["epoch"] or "", max(end, page["to_seq"])
+        at = (book.now(), "api", stream, epoch)
+        facts += [f.Row(*at, content(row)) for row in page["comments"]]
+        if page["next_seq"] is None:
+            facts.append(f.Archived(*at, end, overlaid=True))
+            return facts
+        from_seq = page["next_seq"]
+    raise ArchiveReadError(f"{stream}: more than {PAGES_MAX} pages")
+
+
+async def _page(api: Api, stream: str, token: str, from_seq: int) -> Any:
+    for _ in range(ATTEMPTS_MAX):
+        answer = await api.page(stream, token, from_seq)
+        if answer.stage == "ok":
+            return answer.body
+        await asyncio.sleep(RETRY_SECONDS)
+    raise ArchiveReadError(f"{stream}: no page from {from_seq} after {ATTEMPTS_MAX} attempts")
+
+
+def sqlite_rows(path: Path, stream: str, epoch: str, end: int, t: float) -> Iterator[f.Fact]:
+    """Read a stream's rows from the embedded archive's file."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        for seq, type_, id_, user, text, target, mask, seconds in connection.execute(_ROWS, (stream, epoch)):
+            row = f.Content(
+                seq,
+                type_,
+                id_,
+                user,
+                f.text_hash(text),
+                target or "",
+                mask,
+                -1 if seconds is None else seconds,
+            )
+            yield f.Row(t, "sqlite", stream, epoch, row)
+    yield f.Archived(t, "sqlite", stream, epoch, end)
