@@ -6,9 +6,10 @@
  * frame.
  */
 import { Centrifuge, SubscriptionState } from "centrifuge";
-import { emptyModel, take } from "./model.js";
+import { away, emptyModel, take } from "./model.js";
 import { ATTEMPTS_MAX, judge, uuid7 } from "./posting.js";
 import { NOWHERE, apply, since, skip, subscribed } from "./position.js";
+import { Pace } from "./pace.js";
 import { Tally, catchUp } from "./tally.js";
 
 /** How often one gap is asked for again before it is shown as a hole. */
@@ -17,6 +18,8 @@ export const HEALS_MAX = 3;
 export const PENDING_MAX = 20;
 /** How long an accepted comment waits, dimmed, for its turn in the order before it is taken off the list. */
 const ACCEPTED_SHOWN_MS = 10_000;
+/** An absence of less than this is not worth a line in the list. */
+const AWAY_SHOWN_MS = 1_000;
 /** How long a comment waits for a connection and its answer: less than the server's window for repeats. */
 const POST_MS_MAX = 100_000;
 const RECONNECT_MIN_MS = 200;
@@ -38,6 +41,7 @@ export class LiveConnection {
   model = emptyModel();
   position = NOWHERE;
   tally = new Tally();
+  pace = new Pace();
   /** @type {Pending[]} */
   pending = [];
   /** The last return, or null. @type {import("./tally.js").CatchUp | null} */
@@ -48,6 +52,10 @@ export class LiveConnection {
   #subscription = null;
   #heals = { seq: -1, count: 0 };
   #returning = null;
+  #timers = new Set();
+  /** When the connection was lost or left, and when the way back began (`performance.now()`). */
+  #left = null;
+  #begun = 0;
 
   /**
    * @param {object} options
@@ -82,6 +90,7 @@ export class LiveConnection {
   connect() {
     if (!this.#subscription) this.#subscribe(null);
     this.#subscription.subscribe(); // the server may have ended it; otherwise this does nothing
+    this.#begun = performance.now();
     this.#client.connect();
   }
 
@@ -93,6 +102,7 @@ export class LiveConnection {
   /** End it for good. */
   close() {
     this.#options = { ...this.#options, onChange: () => {}, onNotice: () => {} };
+    for (const timer of this.#timers) clearTimeout(timer);
     this.#client.disconnect();
   }
 
@@ -157,18 +167,22 @@ export class LiveConnection {
     const before = this.position;
     this.position = subscribed(before, { epoch: streamPosition?.epoch ?? "", offset: streamPosition?.offset ?? 0 });
     if (wasRecovering) this.#watchReturn(before.seq ?? before.floor, recovered);
+    this.#left = null;
     this.#look();
   }
 
   /** The SDK hands out what was missed right behind the reply, so a turn of the event loop later it is here. */
   #watchReturn(from, recovered) {
     if (this.#returning) return; // asked again for a gap: still the same return
+    const awayMs = this.#left === null ? 0 : performance.now() - this.#left;
     this.#returning = { from, recovered, before: { ...this.tally }, missing: 0 };
+    if (awayMs >= AWAY_SHOWN_MS) this.model = away(this.model, this.position.epoch, from, awayMs);
     setTimeout(() => {
       const { before, missing, ...back } = this.#returning;
       this.#returning = null;
       const to = this.position.seq ?? this.position.floor;
-      this.lastCatchUp = catchUp(before, this.tally, back.from, to, missing, back.recovered);
+      const tookMs = performance.now() - this.#begun;
+      this.lastCatchUp = { ...catchUp(before, this.tally, back.from, to, missing, back.recovered), awayMs, tookMs };
       this.#changed();
     }, 0);
   }
@@ -195,7 +209,8 @@ export class LiveConnection {
     this.position = result.position;
     this.tally.take(result.position.epoch, result);
     if (this.#returning && result.hole) this.#returning.missing += result.hole.to - result.hole.from;
-    this.model = take(this.model, result.position.epoch, result, data);
+    this.model = take(this.model, result.position.epoch, result, data, this.#returning !== null);
+    this.pace.take(result.events, Date.now());
     this.#arrived(result.events);
     this.#changed();
   }
@@ -227,7 +242,11 @@ export class LiveConnection {
     const waiting = this.pending.find((each) => each.id === id);
     if (!waiting) return; // it came back in the stream before the reply
     this.#setPending(id, { ...waiting, state: "accepted" });
-    setTimeout(() => this.#setPending(id, null), ACCEPTED_SHOWN_MS);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#setPending(id, null);
+    }, ACCEPTED_SHOWN_MS);
+    this.#timers.add(timer);
   }
 
   #arrived(events) {
@@ -247,6 +266,7 @@ export class LiveConnection {
 
   #look() {
     const client = this.#client.state;
+    if (client !== "connected" && this.status === "live") this.#left = this.#begun = performance.now();
     if (client === "disconnected" && this.status !== "refused") this.#setStatus("offline");
     else if (client === "connecting") this.#setStatus("connecting");
     else if (client === "connected") {

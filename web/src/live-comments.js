@@ -5,11 +5,12 @@
  * most. Theme it with the CSS variables of `styles.js`; `theme="light|dark"` overrides the system's choice.
  *
  * Properties: `stream`, `url` (default: this host's edge), `token` (none: a guest, read-only), `getToken`
- * (function, called when the token has expired), `heading`. Methods: `goOffline()`, `goOnline()`,
- * `snapshot()`. Event `live-change`: something changed, at most once a frame.
+ * (function, called when the token has expired), `heading`, `pace` (read-only). Methods: `goOffline()`,
+ * `goOnline()`, `snapshot()`. Event `live-change`: something changed, at most once a frame.
  */
 import { LitElement, html, nothing } from "lit";
 import { guard } from "lit/directives/guard.js";
+import { live } from "lit/directives/live.js";
 import { repeat } from "lit/directives/repeat.js";
 import { Announcer } from "./announcer.js";
 import { LiveConnection } from "./connection.js";
@@ -54,7 +55,7 @@ export class LiveComments extends LitElement {
 
   connectedCallback() {
     super.connectedCallback();
-    this.#open();
+    if (this.hasUpdated) this.#open(); // it was taken out and put back; at first, `willUpdate` opens
   }
 
   disconnectedCallback() {
@@ -87,6 +88,11 @@ export class LiveComments extends LitElement {
     };
   }
 
+  /** Comments a second over the last minute; null without a stream. @returns {import("./pace.js").Pace | null} */
+  get pace() {
+    return this.#connection?.pace ?? null;
+  }
+
   /** One render a frame, however many publications came. */
   async scheduleUpdate() {
     await new Promise((resolve) => requestAnimationFrame(resolve));
@@ -94,8 +100,7 @@ export class LiveComments extends LitElement {
   }
 
   willUpdate(changed) {
-    if (!this.hasUpdated) return;
-    if (["stream", "url", "token"].some((name) => changed.has(name))) this.#open();
+    if (!this.hasUpdated || ["stream", "url", "token"].some((name) => changed.has(name))) this.#open();
   }
 
   updated() {
@@ -157,7 +162,7 @@ export class LiveComments extends LitElement {
     return html`<header part="header">
       <h2>${this.heading}</h2>
       ${model.viewers >= 0
-        ? html`<span class="viewers" title="Viewers"><i aria-hidden="true"></i>${number(model.viewers)}
+        ? html`<span class="viewers" title="Viewers">${eyeIcon}${number(model.viewers)}
             <span class="unseen">${model.viewers === 1 ? "viewer" : "viewers"}</span></span>`
         : nothing}
       <span class="state ${status}" role="status" title=${reason || nothing}>${STATES[status]}</span>
@@ -201,7 +206,7 @@ export class LiveComments extends LitElement {
         <input
           id="text" dir="auto" autocomplete="off" enterkeyhint="send" aria-label="Your comment"
           maxlength=${TEXT_CHARS_MAX} placeholder=${hint} ?disabled=${shut}
-          .value=${this.#draft} @input=${this.#typed}
+          .value=${live(this.#draft)} @input=${this.#typed} @keydown=${this.#inputKey}
         />
         ${left <= TEXT_CHARS_WARN ? html`<span class="left" aria-hidden="true">${left}</span>` : nothing}
         <button
@@ -256,6 +261,11 @@ export class LiveComments extends LitElement {
     this.requestUpdate();
   }
 
+  /** Enter sends what is typed, even before the button that it would press was rendered anew. */
+  #inputKey(event) {
+    if (event.key === "Enter" && !event.isComposing) this.#submit(event);
+  }
+
   #setDraft(text) {
     this.#draft = text;
     this.requestUpdate();
@@ -287,6 +297,11 @@ export class LiveComments extends LitElement {
     if (log) log.scrollTop = log.scrollHeight;
   }
 }
+
+const eyeIcon = html`<svg viewBox="0 0 24 24" width="16" height="16" aria-hidden="true">
+  <path fill="none" stroke="currentColor" stroke-width="2" d="M2 12s3.6-6.5 10-6.5S22 12 22 12s-3.6 6.5-10 6.5S2 12 2 12Z" />
+  <circle cx="12" cy="12" r="3" fill="currentColor" />
+</svg>`;
 
 const sendIcon = html`<svg viewBox="0 0 24 24" width="18" height="18" aria-hidden="true">
   <path fill="currentColor" d="M3.4 20.4 21 12.9a1 1 0 0 0 0-1.8L3.4 3.6a.6.6 0 0 0-.8.7L4.6 11l8.4 1-8.4 1-2 6.7a.6.6 0 0 0 .8.7Z" />

@@ -11,9 +11,10 @@
  * @property {string} [sticker]
  * @property {number} copies    how many said the same
  * @property {number} at        milliseconds since 1970
+ * @property {boolean} late     was said while this viewer was away
  *
  * @typedef {{kind: "hole", key: string, from: number, to: number, reason: string}} HoleRow
- * @typedef {{kind: "note", key: string, text: string}} NoteRow
+ * @typedef {{kind: "note", key: string, text: string, back?: boolean}} NoteRow
  *
  * @typedef {object} Model
  * @property {(CommentRow | HoleRow | NoteRow)[]} rows  oldest first, at most `rowsMax`
@@ -44,17 +45,35 @@ export function emptyModel(rowsMax = ROWS_MAX) {
  * @param {string} epoch
  * @param {{after: number, events: object[], hole: object | null, omitted: number}} applied
  * @param {{viewers?: number, sampled?: boolean, stale?: boolean}} publication
+ * @param {boolean} late  whether it is caught up
  * @returns {Model}
  */
-export function take(model, epoch, applied, publication = {}) {
+export function take(model, epoch, applied, publication = {}, late = false) {
   const next = { ...model, rows: [...model.rows] };
   if (Number.isFinite(publication.viewers)) next.viewers = publication.viewers;
   next.stale = publication.stale === true;
   next.sampling = publication.sampled ? sampling(model.sampling, applied) : null;
   if (applied.hole) next.rows.push(holeRow(epoch, applied.hole));
-  for (const event of applied.events) takeEvent(next, epoch, event);
+  for (const event of applied.events) takeEvent(next, epoch, event, late);
   if (next.rows.length > next.rowsMax) next.rows.splice(0, next.rows.length - next.rowsMax);
   return next;
+}
+
+/**
+ * Note that the viewer was away: what follows, up to now, is caught up.
+ *
+ * @param {Model} model
+ * @param {string} epoch
+ * @param {number} seq  where they were
+ * @param {number} awayMs
+ * @returns {Model}
+ */
+export function away(model, epoch, seq, awayMs) {
+  const seconds = Math.max(1, Math.round(awayMs / 1000));
+  const long = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+  const note = { kind: "note", key: `${epoch}:${seq}:away`, text: `You were away for ${long}. Meanwhile:`, back: true };
+  const rows = model.rows.filter((row) => row.key !== note.key);
+  return { ...model, rows: [...rows, note].slice(-model.rowsMax) };
 }
 
 /** One of how many comments is shown on a sampled stream; 1 where all are. */
@@ -63,11 +82,11 @@ export function oneOf(model) {
   return Math.max(1, Math.round((model.sampling.shown + model.sampling.omitted) / model.sampling.shown));
 }
 
-function takeEvent(model, epoch, event) {
+function takeEvent(model, epoch, event, late) {
   const key = `${epoch}:${event.seq}`;
   switch (event.type) {
     case "comment":
-      model.rows.push(commentRow(key, event));
+      model.rows.push(commentRow(key, event, late));
       break;
     case "delete":
       remove(model, (row) => row.id === event.target);
@@ -97,8 +116,8 @@ function takeEvent(model, epoch, event) {
   }
 }
 
-function commentRow(key, { id, seq, user, text, sticker, copies = 1, at }) {
-  return { kind: "comment", key, id, seq, user, text, sticker, copies, at };
+function commentRow(key, { id, seq, user, text, sticker, copies = 1, at }, late) {
+  return { kind: "comment", key, id, seq, user, text, sticker, copies, at, late };
 }
 
 /** A hole's row is named after its place, so that an announcement that comes twice shows once. */

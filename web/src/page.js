@@ -5,7 +5,7 @@
  * `window.__live` has the element's snapshot, for tests and the curious.
  */
 import "./live-comments.js";
-import { Pace } from "./pace.js";
+import { Away, SECONDS } from "./pace.js";
 
 const DEFAULT_STREAM = "demo";
 const NAME_TYPED_MS = 600;
@@ -15,7 +15,7 @@ const query = new URLSearchParams(location.search);
 const stream = query.get("stream") || DEFAULT_STREAM;
 const user = query.get("user") || remembered("livecomments.user", () => `web-${randomName()}`);
 const chat = byId("chat");
-const pace = new Pace();
+const away = new Away();
 const opened = Date.now();
 
 /**
@@ -87,16 +87,18 @@ function setUpNetwork() {
 function show() {
   const live = chat.snapshot();
   window.__live = live;
-  pace.at(live.count, performance.now());
+  if (live.seq || away.now) away.at(live.state === "live", Date.now());
   const text = {
     state: live.state, seq: live.seq.toLocaleString(), epoch: live.epoch || "–",
     count: live.count.toLocaleString(), gaps: live.gaps, duplicates: live.duplicates,
     watching: live.viewers >= 0 ? live.viewers.toLocaleString() : "–",
     toggle: live.state === "live" ? "Go offline" : "Come back",
+    lost: live.state === "connecting" ? "Reconnecting…" : "Offline",
     outcome: outcome(live),
   };
   for (const [id, value] of Object.entries(text)) setText(byId(id), String(value));
   byId("state").dataset.state = live.state;
+  byId("video").dataset.lost = away.now;
   byId("gaps").dataset.bad = live.gaps > 0;
   byId("duplicates").dataset.bad = live.duplicates > 0;
 }
@@ -107,30 +109,37 @@ function setText(element, text) {
 
 function outcome({ state, reason, seq, lastCatchUp }) {
   if (state === "refused") return `Disconnected: ${reason || "no reason given"}.`;
-  if (state === "offline") return `Offline at seq ${seq.toLocaleString()}. Others go on talking…`;
+  if (state === "offline") return `Offline at seq ${seq.toLocaleString()}. The others go on talking…`;
   if (state === "connecting") return "Connecting…";
   if (!lastCatchUp) return "Go offline for a while, then come back: what was missed arrives, in order.";
-  const { comments, from, to, gaps, missing } = lastCatchUp;
-  const holes = missing ? `, ${missing.toLocaleString()} not loaded` : "";
-  return `Caught up: ${comments.toLocaleString()} comments missed, from seq ${from.toLocaleString()} to `
-    + `${to.toLocaleString()}${holes}, ${gaps} gaps.`;
+  const { comments, from, to, gaps, missing, awayMs, tookMs } = lastCatchUp;
+  const seconds = Math.max(1, Math.round(awayMs / 1000)).toLocaleString();
+  const what = `${comments.toLocaleString()} ${comments === 1 ? "comment" : "comments"} of ${seconds} s`;
+  const where = `seq ${(from + 1).toLocaleString()} to ${to.toLocaleString()}`;
+  const holes = missing ? `${missing.toLocaleString()} not loaded` : gaps ? `${gaps} gaps` : "no gap, no repeat";
+  return comments || missing
+    ? `Caught up with ${what} in ${Math.ceil(tookMs)} ms: ${where}, ${holes}.`
+    : `Back after ${seconds} s: nothing was missed.`;
 }
 
 /** Once a second: the clock and the curve of comments a second. */
 function tick() {
-  const seconds = Math.floor((Date.now() - opened) / 1000);
+  const now = Date.now();
+  const seconds = Math.floor((now - opened) / 1000);
   setText(byId("clock"), `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
-  pace.at(chat.snapshot().count, performance.now());
-  setText(byId("rate"), String(pace.now));
-  byId("spark").innerHTML = bars(pace.seconds);
+  setText(byId("rate"), String(Math.round(chat.pace?.rate(now) ?? 0)));
+  byId("spark").innerHTML = bars(chat.pace?.seconds(now) ?? new Array(SECONDS).fill(0), now);
 }
 
-function bars(counts) {
+/** A bar a second; behind those without a connection a band, which what is caught up fills. */
+function bars(counts, now) {
   const top = Math.max(4, ...counts);
   return counts
     .map((count, i) => {
+      const late = away.covers(i, now);
       const height = Math.max(0.6, (count / top) * 27);
-      return `<rect x="${i * 2}" y="${28 - height}" width="1.4" height="${height}" rx="0.5"/>`;
+      const band = late ? `<rect class="away" x="${i * 2}" width="2" height="28"/>` : "";
+      return `${band}<rect class="${late ? "late" : ""}" x="${i * 2}" y="${28 - height}" width="1.4" height="${height}"/>`;
     })
     .join("");
 }

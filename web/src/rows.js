@@ -17,7 +17,7 @@ export function rowTemplate(row, me) {
     case "hole":
       return html`<div class="divider hole" title=${`seq ${row.from + 1} to ${row.to}`}><span>${holeWords(row)}</span></div>`;
     default:
-      return html`<div class="divider note"><span>${row.text}</span></div>`;
+      return html`<div class="divider ${row.back ? "back" : "note"}"><span>${row.text}</span></div>`;
   }
 }
 
@@ -34,7 +34,7 @@ function comment(row, own) {
   const { user, text, sticker, copies, at, seq } = row;
   const badge = BADGES[user.role];
   const name = user.name || user.id;
-  const classes = `row h${hue(user.id)} ${badge ? `by-${user.role}` : ""} ${own ? "own" : ""}`;
+  const classes = `row h${hue(user.id)} ${badge ? `by-${user.role}` : ""} ${own ? "own" : ""} ${row.late ? "late" : ""}`;
   return html`<div class=${classes} data-seq=${seq} data-id=${row.id}>
     <span class="avatar" aria-hidden="true">${initial(name)}</span>
     <div class="said">

@@ -53,10 +53,7 @@ export const styles = css`
   }
   h2 { font-size: 1.07em; font-weight: 650; margin-inline-end: auto; }
   .viewers { color: var(--muted); font-variant-numeric: tabular-nums; display: flex; align-items: center; gap: 5px; }
-  .viewers i {
-    inline-size: 1em; block-size: 1em; background: currentColor;
-    mask: radial-gradient(circle at 50% 30%, #000 24%, #0000 26%), radial-gradient(ellipse at 50% 100%, #000 42%, #0000 44%);
-  }
+  .viewers svg { display: block; }
   .state {
     display: inline-flex; align-items: center; gap: 6px; padding: 2px 10px; border-radius: 99px;
     font-size: 0.86em; font-weight: 600; color: var(--muted); background: var(--surface);
@@ -82,8 +79,11 @@ export const styles = css`
   .empty { margin: auto; padding: 24px; color: var(--muted); text-align: center; }
 
   .row {
-    display: grid; grid-template-columns: 28px 1fr auto; gap: 10px; align-items: start;
+    position: relative; display: grid; grid-template-columns: 28px 1fr; gap: 10px; align-items: start;
     padding: 5px 8px; border-radius: 10px; animation: arrive 0.16s ease-out;
+  }
+  .late::before {
+    content: ""; position: absolute; inset-block: 0; inset-inline-start: 0; inline-size: 3px; background: var(--good);
   }
   .row:hover { background: var(--surface); }
   .avatar {
@@ -110,7 +110,10 @@ export const styles = css`
   .own { background: color-mix(in srgb, var(--accent) 12%, transparent); }
   .sticker { padding: 1px 8px; border-radius: 8px; background: var(--surface); font-weight: 600; }
   .copies { margin-inline-start: 6px; font-size: 0.85em; font-weight: 700; color: var(--muted); }
-  time { color: var(--muted); font-size: 0.78em; padding-block-start: 5px; opacity: 0; font-variant-numeric: tabular-nums; }
+  time {
+    position: absolute; inset-block-start: 6px; inset-inline-end: 6px; padding: 1px 6px; border-radius: 6px; opacity: 0;
+    color: var(--muted); background: var(--surface); font-size: 0.78em; font-variant-numeric: tabular-nums;
+  }
   .row:hover time { opacity: 1; }
   .pending { opacity: 0.55; }
   .pending .avatar { background: var(--border); animation: pulse 1s infinite; }
@@ -120,6 +123,7 @@ export const styles = css`
   .divider::before, .divider::after { content: ""; flex: 1; block-size: 1px; background: currentColor; opacity: 0.35; }
   .divider span { max-inline-size: 80%; }
   .hole { color: var(--warn); }
+  .back { color: var(--good); font-weight: 600; }
   .new {
     position: absolute; inset-block-end: 10px; inset-inline: 0; margin-inline: auto; inline-size: fit-content;
     padding: 7px 16px; border: 0; border-radius: 99px; font-size: 0.92em; font-weight: 600;
@@ -133,6 +137,7 @@ export const styles = css`
   }
   .field:focus-within { border-color: var(--accent); }
   input { flex: 1; min-inline-size: 0; padding: 6px 0; border: 0; background: none; outline: none; font-size: max(1em, 16px); }
+  input:focus-visible { outline: none; }
   input::placeholder { color: var(--muted); opacity: 1; }
   .left { color: var(--muted); font-size: 0.85em; font-variant-numeric: tabular-nums; }
   .send {
