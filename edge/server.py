@@ -10,7 +10,8 @@ import signal
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +43,7 @@ from edge.protocol.session import Rules
 from edge.registry import enrolment
 from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
-from schemas.settings import Settings, SettingsError, raise_open_files_limit
+from schemas.settings import Kafka, Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 4_096
 CLOSED_SECONDS = 2.5
@@ -62,6 +63,10 @@ class Parts:
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
     notices: NoticeFeed | NoNotices = field(default_factory=NoNotices)
     revoked: Revoked = field(default_factory=Revoked)
+
+
+Assemble = Callable[[Settings, str, Stats], AbstractAsyncContextManager[Parts]]
+"""Makes the parts, given the cluster's epoch."""
 
 
 class Server:
@@ -284,17 +289,23 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
         await past.stop()
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    epoch_of: Callable[[Kafka], Awaitable[str]] = read_epoch,
+    assemble: Assemble = _parts,
+) -> None:
     """Run an edge until ``stop``. Raises StartError, or whatever ended a task that must not end."""
     server = Server(settings)
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await server.listen()
-        epoch = asyncio.ensure_future(read_epoch(settings.kafka))
+        epoch = asyncio.ensure_future(epoch_of(settings.kafka))
         if not await _first(epoch, stopping):
             return
         async with (
-            _parts(settings, epoch.result(), server.stats) as parts,
+            assemble(settings, epoch.result(), server.stats) as parts,
             enrolment(settings, lambda: server.offer) as enrolled,
         ):
             await server.open(parts)

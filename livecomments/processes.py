@@ -28,13 +28,31 @@ def stage(
         raise Failure(Exit.USAGE, str(error)) from error
 
 
-def edge(port_base: PortBase = None, data: DataDir = None) -> None:
-    """Run one WebSocket edge until SIGTERM; then it drains."""
-    from edge.server import main  # noqa: PLC0415
+def edge(
+    port_base: PortBase = None,
+    data: DataDir = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", metavar="N", min=1, max=64, help="Processes on one port.")
+    ] = None,
+) -> None:
+    """Run a WebSocket edge until SIGTERM; then it drains.
 
+    With --processes N it is N processes that share the port: one that dies is started again, SIGHUP replaces
+    them one by one, and each has its metrics at LIVECOMMENTS_EDGE__ADMIN_PORT plus its number.
+    """
     settings = _settings(port_base, data)
+    if processes is not None:
+        update = {"edge": settings.edge.model_copy(update={"processes": processes})}
+        settings = settings.model_copy(update=update)
     configure(settings.log, settings.edge.name)
-    main(settings)
+    if settings.edge.processes > 1 and settings.edge.process is None:
+        from livecomments.fleet import main as keep  # noqa: PLC0415
+
+        keep(settings, port_base, data)
+    else:
+        from edge.server import main  # noqa: PLC0415 - uvloop and the clients are heavy
+
+        main(settings)
 
 
 def api(port_base: PortBase = None, data: DataDir = None) -> None:

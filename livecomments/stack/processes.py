@@ -53,17 +53,20 @@ def is_alive(who: Identity) -> bool:
 
 
 class Child:
-    """A running child; ``exited`` completes with its exit code (negative: the signal that ended it)."""
+    """A running child; ``exited`` completes with its exit code (negative: the signal that ended it).
 
-    def __init__(self, command: Command, log: Path) -> None:
+    ``log`` None: what it prints goes where our own does.
+    """
+
+    def __init__(self, command: Command, log: Path | None) -> None:
         """Start it; must be called in the main thread of a running event loop."""
-        with log.open("ab") as output:
+        with log.open("ab") if log is not None else contextlib.nullcontext() as output:
             self._process = subprocess.Popen(
                 command.argv,
                 env=os.environ | command.env,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
-                stderr=subprocess.STDOUT,
+                stderr=subprocess.STDOUT if output is not None else None,
                 start_new_session=True,
                 preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 - one thread, and it only calls prctl
             )
