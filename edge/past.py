@@ -4,6 +4,7 @@ Read when a stream's first viewer comes, and when somebody returns from longer a
 Redis may be away: then nothing is known, the caller says so, and for a moment nobody else waits for it.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,10 @@ from schemas.codec import UndecodableError, codec
 PAGE_SEGMENTS = 100
 READ_BYTES_MAX = 8 * 1024 * 1024
 """Of one read; what goes beyond is not caught up but announced as a hole."""
+ASK_SECONDS = 1.0
+"""For one answer, whatever the client's own limits and retries are."""
 AWAY_SECONDS = 1.0
+"""For which nobody asks a Redis that did not answer."""
 
 log = structlog.get_logger()
 Segments = Sequence[Mapping[str, Any]]
@@ -113,7 +117,8 @@ class Past:
             return _AWAY
         self._stats.past_reads += 1
         try:
-            return await question()
+            async with asyncio.timeout(ASK_SECONDS):
+                return await question()
         except (RedisError, OSError, TimeoutError) as error:
             self._stats.past_failures += 1
             self._away_until = self._now() + AWAY_SECONDS
