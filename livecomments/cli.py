@@ -30,6 +30,7 @@ VERBS: dict[str, str] = {
     "status": "livecomments.stack.commands:status",
     "doctor": "livecomments.stack.commands:doctor",
     "token": "livecomments.client.commands:token",
+    "revoke": "livecomments.revoke:revoke",
     "send": "livecomments.client.commands:send",
     "tail": "livecomments.client.commands:tail",
     "replay-log": "livecomments.client.replaying:replay_log",
