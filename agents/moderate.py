@@ -24,8 +24,9 @@ from agents.classifiers import Panel, Subject
 from agents.core import positions
 from agents.core.commands import command, held_by
 from agents.core.policy import Policy
+from agents.core.recent import Recent
 from agents.core.rules import Rules
-from agents.core.verdicts import Platform, Verdict, judge
+from agents.core.verdicts import SILENT, Platform, Verdict, hold, judge
 from agents.log import Record
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.codec import UndecodableError, codec
@@ -54,6 +55,7 @@ class ModerateState(PartitionState):
     rules: dict[str, Rules] = field(default_factory=dict)
     policy: Policy = field(default_factory=Policy)
     platform: Platform
+    recent: Recent
     opinions: dict[Origin, str] = field(default_factory=dict)
     """Of the classifier, for the next step."""
     building: asyncio.Task[None] | None = None
@@ -92,7 +94,10 @@ class ModerateStage(Stage[ModerateState]):
     def open(self, partition: int) -> ModerateState:
         """No stream has rules yet."""
         return ModerateState(
-            partition, policy=Policy(self._words.rules), platform=Platform(words=self._words)
+            partition,
+            policy=Policy(self._words.rules),
+            platform=Platform(words=self._words),
+            recent=Recent(self._window_ms),
         )
 
     def claim(self, worker: str) -> bytes:
@@ -125,6 +130,8 @@ class ModerateStage(Stage[ModerateState]):
                 must_follow(self.name, state.partition, Origin.from_wire(ingested["after"]), state.covered)
             new = (row for row in ingested["items"] if Origin(row["offset"], row["index"]) > state.covered)
             items.extend(self._judged(state, item, output) for item in new)
+            if items:
+                state.at = items[-1]["at"]
             state.covered = max(state.covered, Origin.from_wire(ingested["covered"]))
         state.opinions.clear()
         if state.covered == before:
@@ -158,8 +165,11 @@ class ModerateStage(Stage[ModerateState]):
         state.cover(record)
         for item in record["items"]:
             stream_id, verdict = item["stream_id"], item["verdict"]
-            if item["type"] == "comment" and verdict not in {"hold", "approved"}:
-                continue
+            state.at = item["at"]
+            if item["type"] == "comment":
+                state.recent.add(stream_id, item["user_id"], item["id"], item["at"])
+                if verdict not in {"hold", "approved"}:
+                    continue
             rules = state.rules.setdefault(stream_id, Rules())
             if item["refusal"] not in {None, "held"} or Origin(item["offset"], item["index"]) <= rules.origin:
                 continue
@@ -177,6 +187,7 @@ class ModerateStage(Stage[ModerateState]):
             state.covered = origin
             state.watermark = entry["segment_offset"]
             state.source.token = entry["source_token"]
+            state.at = entry["at"]
         else:
             state.rules[key.decode()] = Rules.from_json(entry["state"], origin)
 
@@ -187,12 +198,16 @@ class ModerateStage(Stage[ModerateState]):
             for stream in state.dirty
         ]
         state.dirty.clear()
-        watermark = _entry(state.covered, offset, "", state.source.token)
+        watermark = _entry(state.covered, offset, "", state.source.token, at=state.at)
         return iter([*entries, (positions.watermark_key(state.partition), watermark)])
 
     def streams(self, state: ModerateState) -> Iterable[str]:
         """Every stream with rules."""
         return state.rules
+
+    def tail_since(self, state: ModerateState) -> int | None:
+        """Comments decided within the duplicate window are read back from the output."""
+        return state.at - self._window_ms if state.at else None
 
     def heard(self, state: ModerateState, topic: Topic) -> int | None:
         """Read the policy from its beginning: the topic is its own state."""
@@ -246,7 +261,10 @@ class ModerateStage(Stage[ModerateState]):
             opinion = state.opinions.get(Origin(item["offset"], item["index"])) if state.opinions else None
             if rules is None and opinion == "hold":
                 rules = state.rules[stream_id] = Rules()
-            verdict = judge(rules, state.platform, item, self._window_ms, opinion)
+            verdict = judge(rules, state.platform, item, opinion)
+            is_new = state.recent.add(stream_id, item["user_id"], item["id"], item["at"])
+            if verdict.verdict == "hold" and rules is not None:
+                verdict = hold(rules, item, verdict) if is_new else SILENT
             comment = None
         else:
             rules = state.rules.get(stream_id) or Rules()
@@ -279,9 +297,9 @@ def _make_lists(items: Sequence[IngestedItem]) -> None:
             build(parse_list(tuple(words)).rules)
 
 
-def _entry(origin: Origin, offset: int, state: str, source_token: int) -> bytes:
+def _entry(origin: Origin, offset: int, state: str, source_token: int, at: int = 0) -> bytes:
     record = RulesRecord(
-        origin=origin.to_wire(), segment_offset=offset, at=0, state=state, source_token=source_token
+        origin=origin.to_wire(), segment_offset=offset, at=at, state=state, source_token=source_token
     )
     return codec("rules").encode(record)
 

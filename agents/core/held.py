@@ -52,17 +52,12 @@ class Queue:
     waiting: dict[str, Held] = field(default_factory=dict)
     """By id, oldest first."""
     answered: dict[str, int] = field(default_factory=dict)
-    """Id → when it was approved or taken away; for as long as a repeat may come."""
+    """Id → when it was approved or taken away: a colleague's second answer is no mistake."""
 
     def knows(self, id_: str, user: str) -> bool:
         """Whether a comment waits already."""
         held = self.waiting.get(id_)
         return held is not None and held.user_id == user
-
-    def was_answered(self, id_: str, at: int, window_ms: int) -> bool:
-        """Whether a repeat of a comment comes after its answer."""
-        answered = self.answered.get(id_)
-        return answered is not None and answered >= at - window_ms
 
     def put(self, held: Held) -> bool:
         """Add one; False: the queue is full, or another's comment has this id."""

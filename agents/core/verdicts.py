@@ -1,6 +1,6 @@
 """The verdict on a comment. Pure: rules, platform, opinion and the item in; what becomes of it out."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agents.core.bans import REFUSING, Ban, binding
@@ -39,16 +39,13 @@ class Platform:
     bans: dict[str, Ban] = field(default_factory=dict)
 
 
-def judge(
-    rules: Rules | None, platform: Platform, item: IngestedItem, window_ms: int, opinion: str | None = None
-) -> Verdict:
-    """Judge a comment.
+def judge(rules: Rules | None, platform: Platform, item: IngestedItem, opinion: str | None = None) -> Verdict:
+    """Judge a comment. What is to be held is not yet in the queue: see `hold`.
 
     Args:
         rules: the stream's; None: nobody has opened it or given it any.
         platform: what holds everywhere.
         item: the comment.
-        window_ms: within which the same id is a repeat.
         opinion: the classifier's: allow | hold | reject; None: it was not asked.
 
     """
@@ -62,7 +59,7 @@ def judge(
     ban = binding(rules.bans, user, at) if rules.bans else None
     refused = _by_state(rules, ban, item) or _by_text(platform, item, opinion) or _by_rules(rules, ban, item)
     if refused is not None:
-        return _held(rules, item, refused, window_ms) if refused.verdict == "hold" else refused
+        return refused
     if rules.manners.remember:
         rules.memory.note(user, item["text"], at)
     return SHADOW if ban is not None and ban.kind == "shadow" else ALLOW
@@ -111,11 +108,10 @@ def _by_rules(rules: Rules, ban: Ban | None, item: IngestedItem) -> Verdict | No
     return None
 
 
-def _held(rules: Rules, item: IngestedItem, wanted: Verdict, window_ms: int) -> Verdict:
-    """Put a comment into the queue, once; a repeat of one that waits or was answered changes nothing."""
-    id_, user = item["id"], item["user_id"]
-    if rules.held.knows(id_, user) or rules.held.was_answered(id_, item["at"], window_ms):
+def hold(rules: Rules, item: IngestedItem, wanted: Verdict) -> Verdict:
+    """Put a comment that was not decided before into the queue; refuse it when that is full."""
+    if rules.held.knows(item["id"], item["user_id"]):
         return SILENT
     if not rules.held.put(Held.of(item, wanted.detail)):
         return Verdict("reject", Code.MODERATED, "the queue of held comments is full")
-    return Verdict("hold", Code.HELD, wanted.detail, changed=True)
+    return replace(wanted, changed=True)
