@@ -65,13 +65,21 @@ class Comments:
 class History:
     """Reads the stores. ``archive`` returns the archive, or raises ArchiveUnavailable while it is opened.
 
-    Raises, in every method: Away, ArchiveUnavailable.
+    ``stale``: whether neither store has what the log has of a stream. Raises, in every method: Away,
+    ArchiveUnavailable.
     """
 
-    def __init__(self, archive: Callable[[], Archive], directory: Directory, window: Window) -> None:
+    def __init__(
+        self,
+        archive: Callable[[], Archive],
+        directory: Directory,
+        window: Window,
+        stale: Callable[[str], bool],
+    ) -> None:
         self._archive = archive
         self._directory = directory
         self._window = window
+        self._stale = stale
         self._joined: Joined[Comments | None] = Joined(JOIN_SECONDS)
 
     async def read(self, stream_id: str, wanted: Range) -> Comments | None:
@@ -88,6 +96,8 @@ class History:
             raise Away(f"the archive is behind: {error}; nothing is shown until it is not") from None
 
     async def _read(self, stream_id: str, wanted: Range) -> Comments | None:
+        if self._stale(stream_id):
+            raise BehindError("so is the window")
         archive = self._archive()
         head, end = await asyncio.gather(self._directory.head(stream_id), archive.end(stream_id))
         newest = fresh.newest(head, end)

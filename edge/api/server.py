@@ -21,6 +21,7 @@ from redis.asyncio import Redis
 from edge.api.app import build_app
 from edge.api.auditlog import AuditLog
 from edge.api.directory import Directory
+from edge.api.freshness import Freshness
 from edge.api.history import History
 from edge.api.metrics import Metrics
 from edge.api.parts import Parts, Readiness
@@ -33,6 +34,7 @@ from edge.past import Past
 from edge.registry import Finder, Roster
 from edge.stats import Stats
 from schemas.archive import ArchiveError, open_archive
+from schemas.routing import partition_of
 from schemas.settings import Api, Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 1_024
@@ -64,24 +66,32 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
     gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}")
     directory = Directory(redis, settings.kafka.partitions)
 
+    window = Past(redis, FRESH_EVENTS_MAX, Stats(), now)
+    freshness = Freshness(settings.kafka, now)
+
+    def stale(stream_id: str) -> bool:
+        return freshness.stale(partition_of(stream_id, settings.kafka.partitions))
+
     async def producer() -> bool:
         return gateway.ready
 
     await gateway.start()
+    await freshness.start()
     try:
         yield Parts(
             settings=settings,
             door=gateway,
             directory=directory,
-            history=History(shelf.archive, directory, Past(redis, FRESH_EVENTS_MAX, Stats(), now)),
+            history=History(shelf.archive, directory, window, stale),
             audit=AuditLog(settings.kafka),
             policy=gateway.policy,
             finder=Finder(settings, Roster(redis, now)),
             auth=Authenticator(settings.auth, revoked=gateway.revoked.refuses),
             readiness=Readiness({"producer": producer, "redis": directory.ready, "archive": shelf.ready}),
-            metrics=Metrics(),
+            metrics=Metrics(lambda: freshness.count),
         )
     finally:
+        await freshness.stop()
         await gateway.stop()
         await redis.aclose()
         await shelf.close()

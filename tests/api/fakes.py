@@ -158,6 +158,7 @@ class FakeDirectory:
         self.queue: list[Mapping[str, Any]] = []
         self.board: dict[str, str] = {}
         self.away = False
+        self.stale: set[str] = set()
 
     def _check(self) -> None:
         if self.away:
@@ -295,13 +296,14 @@ class _World:
         async def producer() -> bool:
             return kafka.ready
 
+        history = History(lambda: self._archive, directory, directory, directory.stale.__contains__)  # type: ignore[arg-type]
         readiness = Readiness({"producer": producer, "redis": directory.ready})
         auth = Authenticator(settings.auth)
         parts = Parts(
             settings=settings,
             door=self._gateway,
             directory=directory,  # type: ignore[arg-type]
-            history=History(lambda: self._archive, directory, directory),  # type: ignore[arg-type]
+            history=history,
             audit=audit,
             policy=self._gateway.policy,
             finder=finder,
