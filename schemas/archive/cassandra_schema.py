@@ -70,14 +70,11 @@ MIGRATIONS: Sequence[Migration] = (
     ),
 )
 
-# With ids of their own: two programs that make them at the same time on two nodes make the same tables.
 _BOOK = (
     """CREATE TABLE IF NOT EXISTS migrations (
         number int PRIMARY KEY, name text, checksum text, finished boolean
-    ) WITH id = 5ca1ab1e-0000-11ef-8000-000000000001""",
-    """CREATE TABLE IF NOT EXISTS migration_lock (
-        name text PRIMARY KEY, owner text
-    ) WITH id = 5ca1ab1e-0000-11ef-8000-000000000002""",
+    )""",
+    "CREATE TABLE IF NOT EXISTS migration_lock (name text PRIMARY KEY, owner text)",
 )
 
 
