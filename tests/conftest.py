@@ -4,6 +4,7 @@ import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
+import hypothesis
 import pytest
 
 from tests.real import RealStack, real_stack
@@ -12,6 +13,12 @@ LIMIT_SECONDS = 120
 INTEGRATION_LIMIT_SECONDS = 420
 AGAIN_SECONDS = 5
 """A first alarm may be swallowed by what it interrupts; the next one comes after this."""
+
+# An example's time says how busy the machine is; what hangs is caught by the limit above.
+hypothesis.settings.register_profile(
+    "default-here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("default-here")
 
 
 @pytest.fixture(scope="session")
