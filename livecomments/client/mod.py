@@ -20,6 +20,8 @@ from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
 
 AUDIT_LIMIT = 50
+AUDIT_MAX = 10_000
+AUDIT_PAGE = 100
 WORDS_FILE_BYTES_MAX = 1024 * 1024
 
 app = typer.Typer(
@@ -162,7 +164,7 @@ def hold(stream: Stream, user: User, seconds: Seconds = None, reason: Reason = N
 
 @_action
 def approve(stream: Stream, comment: Comment, reason: Reason = None) -> Request:
-    """Let a comment that is held go on."""
+    """Let a comment that waits go on; `delete` refuses it."""
     return _on_comment(stream, "approve", comment, reason)
 
 
@@ -216,24 +218,57 @@ def words(  # noqa: PLR0917 - Typer calls it by name
 
 
 @app.command()
-def audit(
+def held(  # noqa: PLR0917 - Typer calls it by name
     stream: Stream,
-    limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="The last N.")
-    ] = AUDIT_LIMIT,
+    as_user: As = "operator",
+    role: Role = "platform",
     port_base: PortBase = None,
     data: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Show who did what on a stream, and what came of it: the log's moderation.audit."""
-    from livecomments.client.audit import line_of, read  # noqa: PLC0415 - `--help` must be fast
-    from livecomments.stack.addresses import stack_settings  # noqa: PLC0415
+    """Show the comments that wait for a moderator, the oldest first."""
+    from livecomments.client.modtext import held_line  # noqa: PLC0415 - `--help` must be fast
 
-    for row in read(stack_settings(port_base, data), stream, limit):
-        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else line_of(row))
+    who = Who(as_user, role, port_base, data)
+    for row in ask(who, Request("GET", (stream, "held"), None, "reading what waits"))["held"]:
+        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else held_line(row))
 
 
-def ask(who: Who, request: Request) -> dict[str, Any]:
+@app.command()
+def audit(  # noqa: PLR0917 - Typer calls it by name
+    stream: Stream,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=AUDIT_MAX, help="The last N.")
+    ] = AUDIT_LIMIT,
+    as_user: As = "operator",
+    role: Role = "platform",
+    port_base: PortBase = None,
+    data: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show who did what on a stream, and what came of it; the newest last."""
+    from livecomments.client.modtext import audit_line  # noqa: PLC0415
+
+    who = Who(as_user, role, port_base, data)
+    for row in reversed(_audit(who, stream, limit)):
+        typer.echo(json.dumps(row, ensure_ascii=False) if as_json else audit_line(row))
+
+
+def _audit(who: Who, stream: str, limit: int) -> list[dict[str, Any]]:
+    """Return the last entries, the newest first."""
+    found: list[dict[str, Any]] = []
+    query: dict[str, int] = {}
+    while len(found) < limit:
+        request = Request("GET", (stream, "audit"), None, "reading the audit")
+        page = ask(who, request, query | {"limit": min(limit - len(found), AUDIT_PAGE)})
+        found += page["entries"]
+        if page["next"] is None:
+            break
+        query = {"before": page["next"]}
+    return found
+
+
+def ask(who: Who, request: Request, query: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Send a request; return the answer.
 
     Raises:
@@ -256,6 +291,8 @@ def ask(who: Who, request: Request) -> dict[str, Any]:
     async def settle() -> dict[str, Any]:
         async with Api(api_url(settings)) as api:
             path = path_of("streams", *request.path)
+            if request.method == "GET":
+                return await api.ask("GET", path, bearer, query=query)
             return await api.settle(request.method, path, bearer, body, key=key)
 
     try:
