@@ -217,7 +217,9 @@ def _public_keys(auth: Auth) -> dict[str | None, Any]:
 
 def _viewer(claims: dict[str, Any]) -> Viewer:
     user, role, stream = claims["sub"], claims["role"], claims.get("stream")
-    name = claims.get("name") or (user[:NAME_CHARS_MAX] if isinstance(user, str) else user)
+    name = claims.get("name")
+    if name is None or name == "":
+        name = user[:NAME_CHARS_MAX] if isinstance(user, str) else user
     if not _is_text(user, USER_ID_CHARS_MAX) or not _is_text(name, NAME_CHARS_MAX):
         raise TokenError(
             f"the token's sub or name is not 1 to {USER_ID_CHARS_MAX} or {NAME_CHARS_MAX} characters"
