@@ -29,6 +29,7 @@ VERBS: dict[str, str] = {
     "down": "livecomments.stack.commands:down",
     "status": "livecomments.stack.commands:status",
     "doctor": "livecomments.stack.commands:doctor",
+    "config": "livecomments.config:app",
     "token": "livecomments.client.commands:token",
     "revoke": "livecomments.revoke:revoke",
     "send": "livecomments.client.commands:send",

@@ -27,38 +27,53 @@ class SettingsError(Exception):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Kafka(_Section):
     """The brokers and the shape of every topic."""
 
     bootstrap: str = "127.0.0.1:9092"
+    """Brokers, ``host:port``, separated by commas."""
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 8
+    """Of every topic. Fixed when the topics are made: streams would move."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Of every topic; 3 in production, with 2 in-sync replicas demanded."""
     request_timeout_ms: Annotated[int, Field(ge=500, le=120_000)] = 20_000
+    """After which a broker that does not answer is given up."""
     session_timeout_ms: Annotated[int, Field(ge=6_000, le=120_000)] = 10_000
+    """After which a worker that says nothing loses its partitions."""
 
 
 class Redis(_Section):
     """Everything in Redis is a projection that can be rebuilt from Kafka."""
 
     url: str = "redis://127.0.0.1:6379/0"
+    """``redis://host:port/db``; ``rediss://`` for TLS."""
     timeout_ms: Annotated[int, Field(ge=50, le=30_000)] = 1_000
+    """Of one request; then Redis counts as away for a moment."""
 
 
 class Cassandra(_Section):
+    """The archive's cluster, where ``archive.kind`` says so."""
+
     hosts: tuple[str, ...] = ("127.0.0.1",)
+    """Where to find the cluster."""
     port: Port = 9042
+    """Of the native protocol."""
     keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "livecomments"
+    """Made by ``livecomments migrate``."""
     datacenter: str = "datacenter1"
+    """The local one: requests stay in it."""
     replication: Annotated[int, Field(ge=1, le=9)] = 1
+    """Of the keyspace, when it is made."""
 
 
 class Archive(_Section):
     """Where comments live for ever."""
 
     kind: Literal["sqlite", "cassandra"] = "sqlite"
+    """``sqlite`` is embedded and needs nothing; ``cassandra`` is for production."""
     path: Path = Path("archive.sqlite3")
     """Of the embedded archive; relative to ``data``."""
     retention_days: Annotated[int, Field(ge=0)] | None = None
@@ -69,22 +84,39 @@ class Edge(_Section):
     """One WebSocket edge process."""
 
     host: str = "127.0.0.1"
+    """Where it listens. Other than loopback, it refuses the development secret."""
     port: Port = 8000
+    """WebSocket, health, metrics and the page."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "edge"
+    """In the registry of edges; distinct."""
     feed: Literal["kafka", "redis"] = "kafka"
+    """Where segments come from; docs/feeds.md says which when."""
     window_ms: Annotated[int, Field(ge=0, le=5_000)] = 50
+    """Frames of a stream leave at most this often; the first after a pause at once. 0: always at once."""
     outbox_bytes_max: Annotated[int, Field(ge=4_096)] = 256 * 1024
+    """Waiting for one slow viewer; beyond it lane frames are skipped, then the socket is closed."""
     ring_events_max: Annotated[int, Field(ge=100)] = 5_000
+    """Of one stream, kept for catch-up."""
     ring_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """Age of what is kept for catch-up."""
     first_events: Annotated[int, Field(ge=0, le=500)] = 50
+    """Shown to somebody who comes for the first time."""
     ping_seconds: Annotated[int, Field(ge=1, le=300)] = 25
+    """Between the server's pings; a client that does not answer one is closed."""
     handshake_seconds: Annotated[int, Field(ge=1, le=60)] = 10
+    """For handshake and connect command."""
     frame_bytes_max: Annotated[int, Field(ge=1_024)] = 64 * 1024
+    """Of one message from a client."""
     connections_max: Annotated[int, Field(ge=1)] = 15_000
+    """Of this process; beyond it 503."""
     connections_per_user_max: Annotated[int, Field(ge=1)] = 20
+    """Of one user at this process."""
     connections_per_address_max: Annotated[int, Field(ge=1)] = 10_000
+    """Of one address at this process."""
     subscriptions_per_connection_max: Annotated[int, Field(ge=1)] = 16
+    """Streams that one connection may watch."""
     commands_per_second_max: Annotated[int, Field(ge=1)] = 30
+    """Of one connection; the burst is two seconds' worth."""
     handshakes_per_second_max: Annotated[int, Field(ge=1)] = 1_500
     """Beyond it a handshake is answered 503 with Retry-After, so that those connected notice nothing."""
     proxies: tuple[str, ...] = ()
@@ -94,6 +126,7 @@ class Edge(_Section):
     echo_path: str | None = None
     """A path that echoes frames, for protocol conformance runs only."""
     drain_seconds: Annotated[int, Field(ge=0, le=3_600)] = 5
+    """Over which a stopping edge spreads its viewers' reconnects."""
     address: str | None = None
     """The WebSocket URL that viewers are told to connect to; None: that of ``host`` and ``port``."""
     processes: Annotated[int, Field(ge=1, le=64)] = 1
@@ -116,20 +149,31 @@ class Placement(_Section):
 
 
 class Api(_Section):
+    """The HTTP API."""
+
     host: str = "127.0.0.1"
+    """Where it listens. Other than loopback, it refuses the development secret."""
     port: Port = 8001
+    """HTTP."""
     request_bytes_max: Annotated[int, Field(ge=1_024)] = 256 * 1024
+    """Of one request's body."""
 
 
 class Auth(_Section):
     """How tokens are checked. One algorithm a key: the key decides it, never the token."""
 
     algorithm: Literal["HS256", "RS256", "ES256"] = "HS256"
+    """Of every token: the setting decides it, never the token."""
     secret: str = Field(default=DEVELOPMENT_SECRET, min_length=32, repr=False)
+    """For HS256, at least 32 characters; make one with ``openssl rand -hex 32``."""
     jwks_file: Path | None = None
+    """Public keys for RS256 and ES256, a JWKS document."""
     issuer: str = "livecomments"
+    """That a token must name (``iss``)."""
     audience: str = "livecomments"
+    """That a token must name (``aud``)."""
     leeway_seconds: Annotated[int, Field(ge=0, le=300)] = 10
+    """Of clocks that differ."""
     guests: bool = True
     """Whether a connection without a token may read."""
     revocation_days: Annotated[int, Field(ge=1, le=3_650)] = 30
@@ -137,10 +181,14 @@ class Auth(_Section):
 
 
 class Limits(_Section):
+    """What one author may do, and what a gateway holds."""
+
     comments_per_second: Annotated[float, Field(gt=0)] = 2.0
     """Per user and stream; the burst is five times that."""
     text_chars_max: Annotated[int, Field(ge=1, le=4_000)] = 500
+    """Of one comment."""
     duplicate_window_seconds: Annotated[int, Field(ge=10, le=3_600)] = 120
+    """Within which a retry with the same id is the same comment."""
     produce_timeout_ms: Annotated[int, Field(ge=100, le=60_000)] = 1_800
     """After which a publish is answered «unknown, retry with the same id»."""
     gateway_items_max: Annotated[int, Field(ge=100)] = 20_000
@@ -153,16 +201,21 @@ class Sampling(_Section):
     secret: str = Field(default="", repr=False)
     """Key of the draw: who knows it can choose comment ids that are shown. Empty: made from auth.secret."""
     viewers_threshold: Annotated[int, Field(ge=1)] = 100_000
+    """Viewers of a stream, over all edges, from which on it is sampled."""
     viewers_off_share: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Of the threshold: below it for ``viewers_off_seconds``, sampling ends."""
     viewers_off_seconds: Annotated[float, Field(ge=0)] = 300.0
+    """How long viewers must have stayed below before sampling ends."""
     latency_limit_ms: Annotated[int, Field(ge=50)] = 300
     """Of p99 from append to socket; beyond it for ``latency_on_seconds``, sampling begins."""
     latency_on_seconds: Annotated[float, Field(ge=0)] = 3.0
+    """How long p99 must have been over the limit before sampling begins."""
     latency_off_seconds: Annotated[float, Field(ge=0)] = 60.0
+    """How long it must have been below before sampling ends."""
     rate_per_second: Annotated[float, Field(gt=0, le=100)] = 4.0
     """Comments that a viewer of a sampled stream gets."""
     rate_per_second_min: Annotated[float, Field(gt=0, le=100)] = 0.5
+    """Below which control does not lower the rate."""
     queue_limit_ms: Annotated[int, Field(ge=1)] = 50
     """An edge whose shortest delay of a second is beyond it has a queue: the rate is lowered."""
     clean_seconds: Annotated[float, Field(ge=0)] = 3.0
@@ -179,6 +232,7 @@ class Reactions(_Section):
     taps_per_second: Annotated[float, Field(gt=0, le=1_000)] = 10.0
     """Of one connection; the burst is five times that, and what goes beyond is not counted."""
     window_ms: Annotated[int, Field(ge=50, le=10_000)] = 500
+    """Over which an edge sums taps before it reports them."""
 
 
 class Moderation(_Section):
@@ -192,6 +246,7 @@ class Moderation(_Section):
     classifier: str | None = None
     """An address (``http://…``), or ``module:attribute`` of a Python function; None: nobody is asked."""
     classifier_deadline_ms: Annotated[int, Field(ge=1, le=10_000)] = 150
+    """For its answer."""
     classifier_when_late: Literal["allow", "hold", "reject"] = "allow"
     """What becomes of comments that it did not judge in time."""
     classifier_concurrency: Annotated[int, Field(ge=1, le=256)] = 4
@@ -204,24 +259,33 @@ class Stage(_Section):
     instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "0"
     """Static membership: distinct per process of one stage, stable over restarts."""
     health_host: str = "127.0.0.1"
+    """Where the worker's health and metrics are served."""
     health_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Of health and metrics; 0: any free one."""
     inbox_records_max: Annotated[int, Field(ge=1)] = 256
     """Records of one partition waiting for its runner; beyond it the consumer waits."""
     merge_records_max: Annotated[int, Field(ge=1)] = 256
     """Records that one step takes together under load."""
     checkpoint_seconds: Annotated[float, Field(gt=0, le=60)] = 60.0
+    """Each partition is checkpointed once in this time."""
     recovery_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """Without a record while recovering, before the worker gives up and starts anew."""
 
 
 class Log(_Section):
+    """Of every process, to stderr."""
+
     format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: colour on a terminal, JSON lines otherwise."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is written."""
 
 
 class Settings(_Section):
     """All settings; every process reads the whole and uses its part."""
 
     data: Path = Path("data")
+    """Where the local stack, the embedded archive and the workers keep what they must."""
     kafka: Kafka = Kafka()
     redis: Redis = Redis()
     cassandra: Cassandra = Cassandra()
