@@ -8,6 +8,8 @@
 | ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind", "reason"}`` |
 | ``bans:*`` | hash | the same, of bans from the whole platform |
 | ``members:{stream}`` | set | user ids who may comment in members-only mode |
+| ``taken:{stream}`` | hash | ``delete <comment>``, ``clear <user>`` → ms since 1970: acknowledged in the last
+  minute, for reads that the log has not reached yet; written by the API, expires |
 | ``held:{stream}`` | hash | comment id → JSON of one that waits for a moderator (`agents/core/held.py`) |
 | ``stream:{stream}`` | hash | ``creator title state slow_mode_seconds modes``; JSON ``moderators settings`` |
 | ``live:{stream}`` | hash | ``viewers users edges p50_ms p99_ms queue_ms sampled why rate arrivals_per_s
@@ -90,6 +92,11 @@ def live(stream_id: str) -> str:
 def members(stream_id: str) -> str:
     """Key of who may comment in members-only mode."""
     return f"members:{stream_id}"
+
+
+def taken(stream_id: str) -> str:
+    """Key of what was taken away in the last minute."""
+    return f"taken:{stream_id}"
 
 
 def held(stream_id: str) -> str:

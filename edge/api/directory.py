@@ -6,7 +6,8 @@ nothing is made up for it.
 
 import contextlib
 import json
-from collections.abc import Awaitable, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +15,30 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from edge.api.fresh import Taken
 from edge.api.problems import Away
 from schemas import stores
 from schemas.codec import UndecodableError, codec
 from schemas.routing import partition_of
 from schemas.topics import FANOUT
+
+TAKEN_SECONDS = 60
+"""For longer than that nothing is read that was written before (`edge.api.freshness`)."""
+TAKEN_MAX = 2_000
+"""Of one stream; beyond it, what is taken away waits for the log like everybody else's."""
+# A retry does not make a clear reach further.
+_TAKE = """
+local now, most, seconds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if redis.call('HLEN', KEYS[1]) >= most then
+  local rows = redis.call('HGETALL', KEYS[1])
+  for at = 1, #rows, 2 do
+    if now - tonumber(rows[at + 1]) > seconds * 1000 then redis.call('HDEL', KEYS[1], rows[at]) end
+  end
+  if redis.call('HLEN', KEYS[1]) >= most then return 0 end
+end
+redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+return redis.call('EXPIRE', KEYS[1], seconds)
+"""
 
 log = structlog.get_logger()
 
@@ -47,14 +67,15 @@ class BanState:
 
 
 class Directory:
-    """Reads Redis; ``redis`` gives bytes. Every method may raise Away.
+    """Reads Redis; ``redis`` gives bytes; ``now``: seconds since 1970. Every method may raise Away.
 
     What is missing there says nothing while its partition's sentinel is missing too: Redis was flushed, and
     is being filled again.
     """
 
-    def __init__(self, redis: Redis, partitions: int) -> None:
+    def __init__(self, redis: Redis, partitions: int, now: Callable[[], float] = time.time) -> None:
         self._redis = redis
+        self._now = now
         self._partitions = partitions
         self._away = False
 
@@ -98,11 +119,28 @@ class Directory:
 
     async def head(self, stream_id: str) -> stores.Head | None:
         """Return where the stream's window ends; None: it has none."""
-        text, whole = await self._ask(
-            self._redis.mget(stores.head(stream_id), stores.window_sentinel(self._partition(stream_id)))
-        )
+        head, _ = await self.tail(stream_id)
+        return head
+
+    async def tail(self, stream_id: str) -> tuple[stores.Head | None, Taken]:
+        """Return where the stream's window ends, and what was taken away just now."""
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.mget(stores.head(stream_id), stores.window_sentinel(self._partition(stream_id)))
+        pipe.hgetall(stores.taken(stream_id))
+        (text, whole), taken = await self._ask(pipe.execute())
         if whole is None:
             raise Away("the window is being built again")
+        return self._head(text), _taken(taken, round((self._now() - TAKEN_SECONDS) * 1000))
+
+    async def take_away(self, stream_id: str, type_: str, target: str) -> None:
+        """Note that a ``delete`` or ``clear`` is durable, for reads that come before the log does."""
+        key, now_ms = stores.taken(stream_id), round(self._now() * 1000)
+        await self._ask(
+            self._redis.eval(_TAKE, 1, key, f"{type_} {target}", now_ms, TAKEN_MAX, TAKEN_SECONDS)
+        )
+
+    @staticmethod
+    def _head(text: bytes | None) -> stores.Head | None:
         try:
             return stores.Head.from_text(text.decode()) if text is not None else None
         except ValueError:
@@ -171,6 +209,19 @@ def _state(stream_id: str, row: Mapping[bytes, bytes], score: float | None) -> S
         moderators=frozenset(_json(texts.get("moderators"), list)),
         settings=_json(texts.get("settings"), dict),
     )
+
+
+def _taken(row: Mapping[bytes, bytes], since_ms: int) -> Taken:
+    deleted, cleared = set(), {}
+    for name, at in row.items():
+        if int(at) < since_ms:
+            continue
+        kind, _, target = name.decode().partition(" ")
+        if kind == "delete":
+            deleted.add(target)
+        else:
+            cleared[target] = int(at)
+    return Taken(frozenset(deleted), cleared)
 
 
 def _ban(user: str, text: bytes) -> BanState | None:

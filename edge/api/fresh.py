@@ -6,7 +6,7 @@ not join up, nothing may be shown: a delete may stand in between.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.archive import Stored
@@ -22,18 +22,41 @@ class BehindError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What was taken away just now, acknowledged but perhaps in neither store yet.
+
+    ``cleared``: user id → when, ms since 1970. The log may refuse a command after all: it hides for a minute.
+    """
+
+    deleted: frozenset[str] = frozenset()
+    cleared: Mapping[str, int] = field(default_factory=dict)
+
+    def hides(self, comment: Event) -> bool:
+        """Whether a comment must not be shown."""
+        return comment["id"] in self.deleted or comment["at"] <= self.cleared.get(comment["user_id"], -1)
+
+
+NOTHING = Taken()
+
+
+@dataclass(frozen=True, slots=True)
 class Fresh:
     """One stream's events in (``after``, ``upto``], contiguous but for what sampling left out."""
 
     after: int
     upto: int
-    steps: Sequence[Step]
-    overlay: Overlay
+    steps: Sequence[Step] = ()
+    overlay: Overlay = field(default_factory=Overlay)
+    taken: Taken = NOTHING
+
+    def hides(self, comment: Event) -> bool:
+        """Whether a comment of archive or window must not be shown."""
+        return self.overlay.hides(comment) or self.taken.hides(comment)
 
     def comments(self, first: int, last: int) -> Iterator[Event]:
         """Yield the comments with ``first`` ≤ seq ≤ ``last`` that readers may see."""
         for event in self._events(first, last):
-            if event["type"] == "comment" and event["mask"] != 0 and not self.overlay.hides(event):
+            if event["type"] == "comment" and event["mask"] != 0 and not self.hides(event):
                 yield event
 
     def omitted(self, first: int, last: int) -> int:
@@ -52,12 +75,7 @@ class Fresh:
                 yield from (event for event in step.events if first <= event["seq"] <= last)
 
 
-def nothing(after: int) -> Fresh:
-    """Return what there is when the archive has everything."""
-    return Fresh(after, after, (), Overlay())
-
-
-def join(after: int, upto: int, segments: Iterable[Mapping[str, Any]]) -> Fresh:
+def join(after: int, upto: int, segments: Iterable[Mapping[str, Any]], taken: Taken = NOTHING) -> Fresh:
     """Put a window's segments behind the archive's end ``after``; they must reach ``upto`` at least.
 
     Segments before ``after`` add their deletes alone: one may be of a comment that came later.
@@ -74,12 +92,16 @@ def join(after: int, upto: int, segments: Iterable[Mapping[str, Any]]) -> Fresh:
         if step is None:
             continue
         if step.gap is not None:
-            raise BehindError(f"({step.gap[0]}, {step.gap[1]}] is neither in the archive nor in the window")
+            raise _behind(*step.gap)
         steps.append(step)
         seq = step.to_seq
     if seq < upto:
-        raise BehindError(f"({seq}, {upto}] is neither in the archive nor in the window")
-    return Fresh(after, seq, steps, overlay)
+        raise _behind(seq, upto)
+    return Fresh(after, seq, steps, overlay, taken)
+
+
+def _behind(since: int, upto: int) -> BehindError:
+    return BehindError(f"the archive is behind, and the window has nothing of ({since}, {upto}]")
 
 
 def newest(head: Head | None, stored: Stored | None) -> str | None:

@@ -26,7 +26,7 @@ LOOK_SECONDS: Final = 1.0
 ASK_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 2.0
 GROUPS: Final = {"archive": SEQUENCED.name, "window": FANOUT.name}
-"""Agent of persist (its consumer group is ``livecomments-<agent>``) → the topic that it reads."""
+"""Agent of persist (its consumer group is ``livecomments-persist-<agent>``) → the topic that it reads."""
 
 log = structlog.get_logger()
 
@@ -100,7 +100,7 @@ class Freshness:
         for name, topic in GROUPS.items():
             places = [TopicPartition(topic, at) for at in range(self._kafka.partitions)]
             ends = await consumer.end_offsets(places)
-            committed = await admin.list_consumer_group_offsets(f"livecomments-{name}")
+            committed = await admin.list_consumer_group_offsets(f"livecomments-persist-{name}")
             self.note(name, {at.partition: end for at, end in ends.items()}, _of(committed, topic))
 
     def note(self, name: str, ends: Mapping[int, int], committed: Mapping[int, int]) -> None:

@@ -93,22 +93,26 @@ class History:
         except TimeoutError:
             raise ArchiveUnavailable(f"no answer within {READ_SECONDS:.0f} s") from None
         except BehindError as error:
-            raise Away(f"the archive is behind: {error}; nothing is shown until it is not") from None
+            raise Away(f"{error}: nothing is shown, it might have been deleted") from None
 
     async def _read(self, stream_id: str, wanted: Range) -> Comments | None:
         if self._stale(stream_id):
-            raise BehindError("so is the window")
+            raise BehindError("archive and window are behind the log")
         archive = self._archive()
-        head, end = await asyncio.gather(self._directory.head(stream_id), archive.end(stream_id))
+        (head, taken), end = await asyncio.gather(self._directory.tail(stream_id), archive.end(stream_id))
         newest = fresh.newest(head, end)
         epoch = wanted.epoch or newest
         if epoch is None:
             return None
         if end is not None and end.epoch == epoch != newest:
-            raise BehindError(f"the end of epoch {epoch} is not known to be in it")
+            raise BehindError(f"the archive is behind, the end of epoch {epoch} may be missing")
         stored = await self._stored(archive, stream_id, epoch, end)
         upto = head.seq if head is not None and head.epoch == epoch else None
-        beyond = await self._fresh(stream_id, epoch, stored or 0, upto)
+        if upto is not None and upto <= (stored or 0):
+            beyond = Fresh(stored or 0, stored or 0, taken=taken)
+        else:
+            segments = await self._segments(stream_id, epoch, stored or 0, upto)
+            beyond = fresh.join(stored or 0, upto or stored or 0, segments, taken)
         if stored is None and beyond.upto == 0 and upto is None:
             return None
         return await _page(archive, stream_id, epoch, wanted, beyond)
@@ -120,14 +124,12 @@ class History:
         known = {each.epoch: each.seq for each in await archive.epochs(stream_id)} if end else {}
         return known.get(epoch)
 
-    async def _fresh(self, stream_id: str, epoch: str, stored: int, upto: int | None) -> Fresh:
-        if upto is not None and upto <= stored:
-            return fresh.nothing(stored)
+    async def _segments(self, stream_id: str, epoch: str, stored: int, upto: int | None) -> Segments:
         since = max(0, stored - OVERLAP_SEQS)
         segments = await self._window.between(stream_id, epoch, since, upto or SEQ_MAX)
         if segments is None:
-            raise Away("the archive is behind, and the window cannot be read now")
-        return fresh.join(stored, upto or stored, segments)
+            raise BehindError("the archive is behind, and the window cannot be read now")
+        return segments
 
 
 async def _page(archive: Archive, stream_id: str, epoch: str, wanted: Range, beyond: Fresh) -> Comments:
@@ -143,7 +145,7 @@ async def _page(archive: Archive, stream_id: str, epoch: str, wanted: Range, bey
         upto = min(stored, last)
         page = await archive.read(stream_id, from_seq=first, to_seq=upto, limit=wanted.limit, epoch=epoch)
         if page is not None:
-            events = [event for event in page.events if not beyond.overlay.hides(event)]
+            events = [event for event in page.events if not beyond.hides(event)]
             next_seq = page.next_seq
     if next_seq is None:
         for event in beyond.comments(max(first, stored + 1), last):

@@ -36,7 +36,8 @@ async def open_stream(
     Opening it again with the same creator changes nothing but its title.
     """
     settings = {"creator": body.creator} | ({"title": body.title} if body.title is not None else {})
-    await Commander(parts.door, viewer, body.id, one_id(None, key)).give("open", settings=settings)
+    commander = Commander(parts.door, parts.directory, viewer, body.id, one_id(None, key))
+    await commander.give("open", settings=settings)
     found = await _projected(parts.directory, body)
     if found is not None and found.creator != body.creator:
         raise of_refusal(Refusal(Code.STREAM_EXISTS))

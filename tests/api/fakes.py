@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote_to_bytes
 from edge.api.app import build_app
 from edge.api.auditlog import AuditPage
 from edge.api.directory import BanState, StreamState
+from edge.api.fresh import Taken
 from edge.api.history import History
 from edge.api.metrics import Metrics
 from edge.api.parts import Parts, Readiness
@@ -159,6 +160,8 @@ class FakeDirectory:
         self.board: dict[str, str] = {}
         self.away = False
         self.stale: set[str] = set()
+        self.taken = Taken()
+        self.took: list[tuple[str, str, str]] = []
 
     def _check(self) -> None:
         if self.away:
@@ -186,6 +189,13 @@ class FakeDirectory:
     async def head(self, stream_id: str) -> Head | None:
         self._check()
         return self.heads.get(stream_id)
+
+    async def tail(self, stream_id: str) -> tuple[Head | None, Taken]:
+        return await self.head(stream_id), self.taken
+
+    async def take_away(self, stream_id: str, type_: str, target: str) -> None:
+        self._check()
+        self.took.append((stream_id, type_, target))
 
     async def last(self, stream_id: str, epoch: str, count: int) -> list[Mapping[str, Any]]:
         self._check()

@@ -7,6 +7,7 @@ import pytest
 from redis.asyncio import Redis
 
 from edge.api.directory import BanState, Directory
+from edge.api.fresh import Taken
 from edge.api.problems import Away
 from schemas import stores
 from schemas.codec import codec
@@ -93,6 +94,27 @@ async def test_heads_and_last_segments(redis: Redis) -> None:
     rows = {codec("fanout").encode(comments(first, first + 1)): first + 1 for first in (1, 3, 5)}
     await redis.zadd(key, {**rows, b"junk": 7})
     assert [each["to_seq"] for each in await directory.last(STREAM, EPOCH, 3)] == [6, 4]
+
+
+async def test_what_was_taken_away_just_now(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By whatever process; a retry does not reach further; bounded; and gone after a minute."""
+    now = 100.0
+    one, other = (Directory(redis, PARTITIONS, lambda: now) for _ in range(2))
+    await one.take_away(STREAM, "delete", "id")
+    await one.take_away(STREAM, "clear", "a user")
+    now = 101.0
+    await other.take_away(STREAM, "clear", "a user")
+    head, taken = await other.tail(STREAM)
+    assert head is None
+    assert taken == Taken(frozenset({"id"}), {"a user": 100_000})
+    assert 0 < await redis.ttl(stores.taken(STREAM)) <= 60
+    monkeypatch.setattr("edge.api.directory.TAKEN_MAX", 2)
+    await one.take_away(STREAM, "delete", "more")
+    assert (await one.tail(STREAM))[1] == taken
+    now = 161.0
+    assert (await one.tail(STREAM))[1] == Taken()
+    await one.take_away(STREAM, "delete", "more")
+    assert (await one.tail(STREAM))[1] == Taken(frozenset({"more"}))
 
 
 async def test_bans_in_pages(redis: Redis) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from edge.api.fresh import Taken
 from edge.api.history import Comments, History, Joined, Range
 from edge.api.problems import Away
 from schemas.archive import ArchiveUnavailable
@@ -56,6 +57,16 @@ async def test_delete_that_came_before_its_comment(here: World) -> None:
     here.directory.push(segment([event(1, "delete", id_of(3))]), comments(2, 4))
     await here.store(segment([event(1, "delete", id_of(3))]))
     assert seqs(await read(here)) == [2, 4]
+
+
+async def test_what_was_taken_away_just_now_is_not_shown(here: World) -> None:
+    """It is acknowledged, and neither store has it yet: a delete by id, a clear up to its time."""
+    await here.store(segment([event(1), event(2), event(3, user_id="bo")]))
+    here.directory.push(segment([event(4, user_id="bo"), event(5, user_id="bo"), event(6)]))
+    here.directory.taken = Taken(frozenset({id_of(2), id_of(6)}), {"bo": AT + 4000})
+    assert seqs(await read(here)) == [1, 5]
+    here.directory.heads[STREAM] = Head("test-0", 3)
+    assert seqs(await read(here)) == [1]
 
 
 async def test_shadowed_comments_are_their_authors_own(here: World) -> None:

@@ -65,6 +65,19 @@ async def test_ban_that_clears_is_two_commands(here: World) -> None:
     assert first[0]["id"] != first[1]["id"]
 
 
+async def test_reads_know_of_deletes_and_clears_at_once(here: World) -> None:
+    """When they are durable, not when the log has come through; Redis being away is no reason to fail."""
+    client = here.client("creator")
+    await client("DELETE", f"{STREAM}/comments/{ID}")
+    await client("PUT", f"{STREAM}/bans/bo", {"clear": True})
+    assert here.directory.took == [("demo", "delete", ID), ("demo", "clear", "bo")]
+    with unanswered(here.kafka):
+        await client("DELETE", f"{STREAM}/comments/{id_of(2)}")
+    assert len(here.directory.took) == 2
+    here.directory.away = True
+    assert (await client("DELETE", f"{STREAM}/comments/{ID}")).status == 200
+
+
 async def test_unknown_outcome_has_the_id_to_retry_with(here: World) -> None:
     """Also where the client gave none."""
     with unanswered(here.kafka):
