@@ -43,6 +43,7 @@ VERBS: dict[str, str] = {
     "archive": "livecomments.archive:app",
     "erase": "livecomments.archive:erase",
     "bench": "livecomments.bench:app",
+    "simulate": "livecomments.simulate.commands:app",
     "verify": "livecomments.verify.commands:verify",
     "nemesis": "livecomments.nemesis.commands:nemesis",
     "stage": "livecomments.processes:stage",
