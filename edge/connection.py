@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import cast
 
 import structlog
@@ -37,6 +38,10 @@ FRAGMENT_COST = 1 / 16
 """Of a command: what a client pays of its allowance for each fragment but the first of a message."""
 CLOSE_SECONDS = 2.0
 """For the peer to answer a close frame."""
+ANSWER_SECONDS = 10.0
+"""For the peer to take a page."""
+REQUEST_BYTES_MAX = 32 * 1024
+"""Of a handshake that has not ended; the library alone would hold a megabyte."""
 PROTOBUF: Subprotocol = Subprotocol("centrifuge-protobuf")
 JSON: Subprotocol = Subprotocol("centrifuge-json")
 
@@ -68,7 +73,8 @@ class Connection(asyncio.Protocol):
     """See the module. Its deadlines are looked at by the wheel (`deadline`)."""
 
     __slots__ = ("_address", "_assembler", "_blocked_at", "_closing_at", "_doorway", "_echo", "_heard",
-                 "_lost", "_next_ping", "_protocol", "_transport", "_wake", "client")  # fmt: skip
+                 "_lost", "_next_ping", "_protocol", "_request_bytes", "_transport", "_wake",
+                 "client")  # fmt: skip
 
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
@@ -80,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._echo = False
         self._heard = True
         self._lost = False
+        self._request_bytes = 0
         self._blocked_at: float | None = None
         self._closing_at: float | None = None
         self._next_ping = 0.0
@@ -122,6 +129,11 @@ class Connection(asyncio.Protocol):
                 self._frame(event)
             elif isinstance(event, Request):
                 self._request(event)
+        if self._protocol.state is State.CONNECTING and self._closing_at is None:
+            self._request_bytes += len(data)
+            if self._request_bytes > REQUEST_BYTES_MAX:
+                status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+                self._respond(self._protocol.reject(status, "The request is too large.\n"))
         if self._protocol.writes:
             self._send_protocol()
 
@@ -157,9 +169,10 @@ class Connection(asyncio.Protocol):
         self._heard = True  # nothing could be heard meanwhile
         if self._transport.is_closing():
             return
-        self._transport.resume_reading()
-        if self.client is not None and self._closing_at is None:
-            self.client.unblock()
+        if self._closing_at is None:
+            self._transport.resume_reading()
+            if self.client is not None:
+                self.client.unblock()
 
     # What the wheel asks.
 
@@ -185,6 +198,8 @@ class Connection(asyncio.Protocol):
         self._closing_at = doorway.loop.time() + CLOSE_SECONDS
         if self.client is not None:
             self.client.close()
+        if close is codes.TOO_MANY_REQUESTS:
+            self._transport.pause_reading()  # a flood is not heard out
         if self._protocol.state is State.OPEN:
             self._protocol.send_close(close.code, close.reason)
             self._send_protocol()
@@ -259,7 +274,10 @@ class Connection(asyncio.Protocol):
 
     def _upgrade(self, request: Request, *, echo: bool, protobuf: bool) -> None:
         doorway, stats, house = self._doorway, self._doorway.stats, self._doorway.house
-        response = self._protocol.accept(request)
+        if self._protocol.eof_sent:
+            response = self._protocol.reject(HTTPStatus.BAD_REQUEST, "What follows is no WebSocket.\n")
+        else:
+            response = self._protocol.accept(request)
         if response.status_code != 101:
             stats.handshakes_refused += 1
             self._respond(response)
@@ -275,8 +293,12 @@ class Connection(asyncio.Protocol):
         self._next_ping = doorway.loop.time() + doorway.handshake_seconds
 
     def _respond(self, response: Response) -> None:
-        self._protocol.send_response(response)
-        self._closing_at = self._doorway.loop.time() + CLOSE_SECONDS
+        self._closing_at = self._doorway.loop.time() + ANSWER_SECONDS
+        if self._protocol.eof_sent:
+            # More came behind the request, and the library took it for frames: it has given up already.
+            self._transport.write(response.serialize())
+        else:
+            self._protocol.send_response(response)
         self._send_protocol()
 
     def _frame(self, received: Frame) -> None:
@@ -325,7 +347,9 @@ class Connection(asyncio.Protocol):
                 self._transport.write(data)
             else:
                 # The end: everything that was written still goes out.
-                self._closing_at = self._closing_at or self._doorway.loop.time() + CLOSE_SECONDS
+                if self._closing_at is None:
+                    self._closing_at = self._doorway.loop.time() + CLOSE_SECONDS
+                self._wake_at(self._closing_at)
                 if self.client is not None:
                     self.client.close()
                 self._transport.close()
