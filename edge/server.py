@@ -46,6 +46,7 @@ from edge.stats import Metrics, Stats
 from schemas.settings import Kafka, Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 4_096
+WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised here, not bound
 CLOSED_SECONDS = 2.5
 """For the last close frames to be answered."""
 
@@ -309,7 +310,11 @@ async def serve(
             enrolment(settings, lambda: server.offer) as enrolled,
         ):
             await server.open(parts)
-            enrolled.begin()
+            if settings.edge.address is None and settings.edge.host in WILDCARDS:
+                words = "set LIVECOMMENTS_EDGE__ADDRESS to the URL at which viewers reach this edge"
+                log.warning("this edge listens everywhere and cannot be placed", hint=words)
+            else:
+                enrolled.begin()
             tasks = [*parts.feed.tasks, *parts.notices.tasks]
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if stopping not in done:
