@@ -13,6 +13,7 @@ from livecomments.cli import LazyVerbs
 
 BENCHES: dict[str, str] = {
     "archive": "livecomments.bench.archive:archive",
+    "feed": "livecomments.bench.feed:feed",
 }
 """Bench → ``module:attribute``, in the order of ``--help``."""
 
