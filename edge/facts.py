@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from edge.checks import Ban, Facts, Spent
+from edge.tasks import end
 from schemas import stores
 from schemas.policies import EVERYWHERE
 from schemas.refusals import Code
@@ -105,9 +106,7 @@ class FactStore:
     async def stop(self) -> None:
         """Answer what waits with «not known», and stop."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end([self._task])
         self._answer(self._waiting, [None] * len(self._waiting))
         self._waiting = []
 

@@ -6,7 +6,6 @@ partition, and acknowledged when Kafka has it durably. What Kafka did not confir
 """
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +33,7 @@ from edge.packer import BATCH_BYTES_MAX, RECORD_BYTES_OVERHEAD, Packer, Waiting,
 from edge.policy import PolicyDesk
 from edge.revocation import RevocationWatch, Revoked
 from edge.submit import SubmitError, Submitter
+from edge.tasks import end
 from schemas import streamsettings
 from schemas.codec import codec
 from schemas.records import Command, Item
@@ -117,10 +117,7 @@ class Gateway:
         """Let what waits be sent, for a little; answer the rest «unknown»; close."""
         if self._sending:
             await asyncio.wait(self._sending, timeout=STOP_SECONDS)
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
         await self._submitter.stop()
         await self._facts.stop()
         if self._sending:
