@@ -238,7 +238,7 @@ class ModerateStage(Stage[ModerateState]):
             if made != wanted:
                 found = await asyncio.to_thread(WordList, wanted)
                 self._listed = (wanted, found)
-            state.platform.words = found
+            state.platform.swap(found)
 
     async def _ask(self, state: ModerateState, items: Sequence[IngestedItem], panel: Panel) -> None:
         comments = [item for item in items if item["type"] == "comment" and item["text"]]

@@ -1,6 +1,8 @@
 """The verdict on a comment. Pure: rules, platform, opinion and the item in; what becomes of it out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from agents.core.bans import REFUSING, Ban, binding
@@ -8,9 +10,12 @@ from agents.core.conduct import breach_of_text
 from agents.core.held import Held
 from agents.core.rules import Rules
 from schemas.emotes import is_emotes
-from schemas.filtering import WordList
+from schemas.filtering import Hit, WordList
 from schemas.records import IngestedItem
 from schemas.refusals import Code
+
+TEXTS_REMEMBERED: Final = 4_096
+"""With what the platform's list says of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,16 @@ class Platform:
 
     words: WordList
     bans: dict[str, Ban] = field(default_factory=dict)
+    find: Callable[[str], Hit | None] = field(init=False)
+    """`WordList.find`, remembered: half of a chat's comments were said before."""
+
+    def __post_init__(self) -> None:
+        self.swap(self.words)
+
+    def swap(self, words: WordList) -> None:
+        """Take another list, whole."""
+        self.words = words
+        self.find = lru_cache(maxsize=TEXTS_REMEMBERED)(words.find)
 
 
 def judge(rules: Rules | None, platform: Platform, item: IngestedItem, opinion: str | None = None) -> Verdict:
@@ -81,7 +96,7 @@ def _by_state(rules: Rules, ban: Ban | None, item: IngestedItem) -> Verdict | No
 
 
 def _by_text(platform: Platform, item: IngestedItem, opinion: str | None) -> Verdict | None:
-    hit = platform.words.find(item["text"])
+    hit = platform.find(item["text"])
     if hit is not None:
         return Verdict("reject", Code.MODERATED, str(hit.rule))
     if opinion == "reject":

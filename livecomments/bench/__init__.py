@@ -14,6 +14,8 @@ from livecomments.cli import LazyVerbs
 BENCHES: dict[str, str] = {
     "archive": "livecomments.bench.archive:archive",
     "feed": "livecomments.bench.feed:feed",
+    "moderation": "livecomments.bench.moderation:moderation",
+    "sampling": "livecomments.bench.sampling:sampling",
 }
 """Bench → ``module:attribute``, in the order of ``--help``."""
 

@@ -2,8 +2,9 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 import ahocorasick_rs
 
@@ -11,6 +12,7 @@ from schemas.filtering import folding
 from schemas.filtering.rules import Rule
 from schemas.filtering.unicode import bare, is_unspaced, lookalike
 
+Matches = Callable[[bytes], list[tuple[int, int, int]]]
 _UNDONE: Final = folding.JOINED | folding.LEET | folding.SQUEEZED
 
 
@@ -40,13 +42,14 @@ class Automaton:
 
     """
 
-    __slots__ = ("_automaton", "_ends", "_forms", "_rules", "_withins")
+    __slots__ = ("_ends", "_forms", "_rules", "_withins", "matches")
 
     def __init__(self, rules: Sequence[tuple[int, Rule]]) -> None:
-        found: defaultdict[bytes, list[Key]] = defaultdict(list)
+        found: dict[bytes, list[Key]] = defaultdict(list)
         for number, rule in rules:
             for text, key in _keys(number, rule):
                 found[text].append(key)
+        found = {odd: [] for odd in folding.ODD_REPEATS} | found
         keys = [key for meant in found.values() for key in meant]
         self._rules = array("I", [key.rule for key in keys])
         self._forms = bytes(key.form for key in keys)
@@ -54,13 +57,14 @@ class Automaton:
         self._ends = array("I")
         for meant in found.values():
             self._ends.append((self._ends[-1] if self._ends else 0) + len(meant))
-        self._automaton: Any = ahocorasick_rs.BytesAhoCorasick(list(found))
+        automaton = ahocorasick_rs.BytesAhoCorasick(list(found))
+        self.matches: Matches = partial(automaton.find_matches_as_indexes, overlapping=True)
+        """Return every (what, start, end) in some bytes; `meant` says what."""
 
-    def matches(self, haystack: bytes) -> list[tuple[int, int, int]]:
-        """Return every (what, start, end) in ``haystack``; `meant` says what."""
-        found: list[tuple[int, int, int]]
-        found = self._automaton.find_matches_as_indexes(haystack, overlapping=True)
-        return found
+    @staticmethod
+    def has_odd_repeats(matches: list[tuple[int, int, int]]) -> bool:
+        """Whether letters are repeated so that the squeezed forms are to be looked at."""
+        return min(matches)[0] < len(folding.ODD_REPEATS)
 
     def meant(self, what: int, form: int) -> list[Key]:
         """Return the keys that a match stands for in a form."""

@@ -14,7 +14,7 @@ with its words between single spaces, and a space at both ends, so that `` word 
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -49,34 +49,66 @@ def _dropped(kept: dict[str, str]) -> bytes:
     )
 
 
-_PLAIN = _JOINED = _table({})
+PLAIN_TABLE = _JOINED = _table({})
 _SURE = {char: _LEET[char] for char in _SURE_LEET}
 _LEET_SURE, _LEET_ALL = _table(_SURE), _table(_LEET)
 _DROPPED = {_JOINED: _dropped({}), _LEET_SURE: _dropped(_SURE), _LEET_ALL: _dropped(_LEET)}
-_IS_PLAIN = _LETTERS + _LETTERS.upper() + b" " + bytes(range(0x80, 0x100))
+NO_MARKS = _LETTERS + _LETTERS.upper() + b" " + bytes(range(0x80, 0x100))
+"""Letters, spaces and what is not ASCII: a text of these alone is neither parted nor leet."""
 _ALNUM = rb"[0-9a-zA-Z\x80-\xff]"
 _MARK = rb"[^0-9a-zA-Z\x80-\xff\s]"
 PARTED = re.compile(rb"%b%b+%b" % (_ALNUM, _MARK, _ALNUM))
 """Punctuation inside a word."""
-_LEETED = re.compile(
-    rb"[0-9@$|+!(<{\[][a-zA-Z]|[a-zA-Z][0-9@$|+(<{\[]|[!@$|+(<{\[][0-9]|[0-9][@$|+!(<{\[]|[0-9]{4}|[@$]{2}"
+_LEET_SIGNS = "@$|+(<{["
+_KINDS = bytes(
+    ord(" ")
+    if chr(code).isspace()
+    else ord("a")
+    if code >= 0x80 or chr(code).isalpha()
+    else ord("0")
+    if chr(code).isdigit()
+    else ord("@")
+    if chr(code) in _LEET_SIGNS
+    else ord("!")
+    if code == ord("!")
+    else ord(".")
+    for code in range(256)
 )
-"""A digit or sign that may be a letter."""
+"""What kind of character each byte is: looking for two kinds side by side is faster than a pattern."""
+_LEETED = (b"0a", b"a0", b"@a", b"a@", b"@0", b"0@", b"@@", b"!a")
+"""Kinds side by side where a digit or sign may be a letter."""
+_LONG_NUMBER = re.compile(rb"(?<![0-9])(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4}")
+"""That is no year."""
+_NO_OTHER_LEET = bytes(code for code in range(256) if chr(code) not in set(_LEET) - set(_SURE_LEET))
 _EDGES = re.compile(rb"""(?<![!?.,:;)\]}>'"])[!?.,:;)\]}>'"]++(?= )|(?<= )[(\[{<!'"]++""")
 """Punctuation around words. The look-behind keeps it linear: a run of it is looked at once."""
 _CHAR = rb"(?:[0-9a-z]|[\xc2-\xf4][\x80-\xbf]++)"
 _LETTER = rb"([a-z]|[\xc2-\xf4][\x80-\xbf]++)"
-_DOUBLE = re.compile(_LETTER + rb"\1")
-_SQUEEZE = re.compile(_LETTER + rb"\1+")
+_DOUBLED_WIDE = re.compile(rb"([\xc2-\xf4][\x80-\xbf]++)\1")
+_REPEATS = re.compile(_LETTER + rb"\1+")
 _FIRST = itemgetter(1)
 _DOUBLED_NEVER = b"ahijkquvwxy"
 _VOWELS = b"aeiouyh"
 _BEHIND_DOUBLED = b"lry"
-_UNNATURAL = re.compile(
-    rb"([a-z])\1(?:\1|[^ ]*?([a-z])\2)|([ahijkquvwxy\x80-\xff])\3|([\xc2-\xf4][\x80-\xbf]++)\4"
-    rb"|(?<![aeiouyh])([bcdfglmnprstz])\5|([bcdfglmnprstz])\6(?=[b-df-gj-kmnp-qstv-xz])"
+_BEFORE_NATURAL = _VOWELS + _BEHIND_DOUBLED + b" "
+_UNNATURAL_BEFORE = bytes(char for char in _LETTERS if char not in _BEFORE_NATURAL)
+ODD_REPEATS = tuple(
+    dict.fromkeys(
+        [bytes([char] * 3) for char in _LETTERS]
+        + [bytes([char] * 2) for char in _DOUBLED_NEVER]
+        + [
+            found
+            for char in _LETTERS
+            if char not in b"eo" + _DOUBLED_NEVER
+            for found in (
+                b" " + bytes([char] * 2),
+                *(bytes([other, char, char]) for other in _LETTERS if other not in _VOWELS and other != char),
+                *(bytes([char, char, other]) for other in _UNNATURAL_BEFORE if other != char),
+            )
+        ]
+    )
 )
-"""Repeats that `is_unnatural` may find so; a cheap sieve before letters are squeezed."""
+"""Repeats in ASCII that `is_unnatural` may find so: every automaton looks for them, as a sieve."""
 _ALONE = re.compile(rb" %b %b(?= )" % (_CHAR, _CHAR))
 _SPELLED = re.compile(rb"(?<= )(?:%b{1,2} ){2,}%b{1,2}(?= )" % (_CHAR, _CHAR))
 _SPACE = 0x20
@@ -140,7 +172,7 @@ class Formed:
 
 def key(text: str) -> bytes:
     """Return a folded word or phrase as the plain form has it."""
-    return b" ".join(text.encode().translate(_PLAIN).split())
+    return b" ".join(text.encode().translate(PLAIN_TABLE).split())
 
 
 def leet_key(word: bytes) -> bytes:
@@ -150,7 +182,7 @@ def leet_key(word: bytes) -> bytes:
 
 def squeezed_key(word: bytes) -> bytes:
     """Return a key as the squeezed forms have it."""
-    return _SQUEEZE.sub(_FIRST, word)
+    return _REPEATS.sub(_FIRST, word)
 
 
 def runs(word: bytes) -> list[tuple[bytes, int]]:
@@ -166,58 +198,58 @@ def runs(word: bytes) -> list[tuple[bytes, int]]:
 
 def plain(raw: bytes) -> bytes:
     """Return the plain form of a text."""
-    return b" %b " % b" ".join(raw.translate(_PLAIN).split())
+    return b" %b " % b" ".join(raw.translate(PLAIN_TABLE).split())
 
 
-def marks(raw: bytes) -> bytes:
-    """Return what is neither letter nor space in a text: without any, nothing is parted or leet."""
-    return raw.translate(None, _IS_PLAIN)
-
-
-def is_simple(text: bytes) -> bool:
-    """Whether a plain form of a text without `marks` is all there is to look at."""
-    return not _ALONE.search(text) and not (_DOUBLE.search(text) and _UNNATURAL.search(text))
+def has_single_letters(text: bytes) -> bool:
+    """Whether two letters stand alone, side by side, in a plain form."""
+    return _ALONE.search(text) is not None
 
 
 def forms(raw: bytes, form: int) -> list[Formed]:
-    """Return the forms of one reading of a text. ``form``: PLAIN, or PLAIN | READ."""
+    """Return the forms of one reading of a text, but for squeezed ones. ``form``: PLAIN, or PLAIN | READ."""
     text = plain(raw)
     found = [Formed(form, text)]
-    _squeeze(found)
-    if marks(raw):
+    if raw.translate(None, NO_MARKS):
         _undo(raw, form, found)
-    if _ALONE.search(text):
+    if has_single_letters(text):
         _respell(text, form, found)
     return found
 
 
-def _squeeze(found: list[Formed]) -> None:
-    """Add the squeezed form of the last one, if it has repeats that may be a disguise."""
-    last = found[-1]
-    if _DOUBLE.search(last.text) and _UNNATURAL.search(last.text):
-        text = _SQUEEZE.sub(_FIRST, last.text)
-        found.append(Formed(last.form | SQUEEZED, text, last.words, last.text))
+def squeezed(forms: Sequence[Formed]) -> list[Formed]:
+    """Return the squeezed forms of those that have repeats."""
+    found = []
+    for each in forms:
+        text = _REPEATS.sub(_FIRST, each.text)
+        if text != each.text:
+            found.append(Formed(each.form | SQUEEZED, text, each.words, each.text))
+    return found
+
+
+def has_wide_repeats(forms: Iterable[Formed]) -> bool:
+    """Whether letters beyond ASCII are repeated, which `ODD_REPEATS` does not see."""
+    return any(_DOUBLED_WIDE.search(each.text) for each in forms)
 
 
 def _undo(raw: bytes, form: int, found: list[Formed]) -> None:
-    parted, leeted = PARTED.search(raw), _LEETED.search(raw)
-    if not parted and not leeted:
+    kinds = raw.translate(_KINDS)
+    leeted = any(map(kinds.__contains__, _LEETED)) or (b"0000" in kinds and _LONG_NUMBER.search(raw))
+    if not leeted and not PARTED.search(raw):
         return
     words = b" %b " % b" ".join(raw.split())
-    bare = _EDGES.sub(b"", words)
-    # Signs at a word's edge are punctuation, or letters: "sh1t!" and "f3(".
-    wanted = [(JOINED, _JOINED, bare)] if parted else []
+    wanted = [(JOINED, _JOINED, words)]
     if leeted:
-        wanted += [(LEET, _LEET_SURE, bare), (LEET, _LEET_ALL, bare)]
-        if bare != words:
-            wanted.append((LEET | EDGED, _LEET_ALL, words))
-    seen: set[bytes] = set()
+        wanted.append((LEET, _LEET_SURE, words))
+        if raw.translate(None, _NO_OTHER_LEET):
+            # Signs at a word's edge are punctuation, or letters: "sh1t!" and "f3(".
+            wanted += [(LEET, _LEET_ALL, _EDGES.sub(b"", words)), (LEET | EDGED, _LEET_ALL, words)]
+    seen = {found[0].text}
     for kind, table, source in wanted:
         text = source.translate(table, _DROPPED[table])
         if text not in seen:
             seen.add(text)
             found.append(Formed(form | kind, text, words))
-            _squeeze(found)
 
 
 def _respell(text: bytes, form: int, found: list[Formed]) -> None:
@@ -229,11 +261,9 @@ def _respell(text: bytes, form: int, found: list[Formed]) -> None:
         rows = [b"".join(words[left : len(words) - right]) for left in (0, 1) for right in (0, 1)]
         joined = b" %b " % b" ".join(rows)
         found.append(Formed(form | JOINED, joined))
-        _squeeze(found)
         leet = joined.translate(_LEET_SURE)
         if leet != joined:
             found.append(Formed(form | LEET, leet, joined))
-            _squeeze(found)
 
 
 _REPEATS_SURE = 3

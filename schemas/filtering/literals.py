@@ -24,11 +24,14 @@ def is_literal(rule: Rule) -> bool:
 class Literals:
     """Words looked for as they stand."""
 
-    __slots__ = ("_automaton", "_rules")
+    __slots__ = ("_automaton", "_rules", "others")
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = rules
         texts = [rule.text for rule in rules]
+        symbols = {ord(char) for text in texts for char in text if char.isascii() and _is_symbol(char)}
+        self.others = bytes(code for code in range(256) if code not in symbols)
+        """ASCII that is no symbol of any: a text of it alone has none of them."""
         self._automaton: Any = ahocorasick_rs.AhoCorasick(texts) if texts else None
 
     def __bool__(self) -> bool:

@@ -106,7 +106,7 @@ def parse_list(lines: tuple[str, ...]) -> Parsed:
 
 def rule_of(line: str) -> Rule:
     """Read a line of `Parsed`, which is known to be good."""
-    if line.startswith("/") and len(line) > 2:
+    if line.startswith("/") and line.endswith("/") and len(line) > 2:
         return Rule(Kind.PATTERN, line[1:-1])
     if line.startswith("!") and len(line) > 1 and line[1].isalnum():
         return Rule(Kind.EXCEPTION, line[1:])

@@ -36,39 +36,64 @@ _INNER_LEET: Final = re.compile(
 class WordList:
     """Immutable; another list is another `WordList`. ``rules``: as `schemas.filtering.parse` gives them."""
 
-    __slots__ = ("_automata", "_exceptions", "_literals", "_patterns", "rules")
+    __slots__ = ("_automata", "_exceptions", "_literals", "_no_literals", "_patterns", "rules")
 
     def __init__(self, rules: tuple[str, ...]) -> None:
         self.rules = rules
         self._automata = tuple(Automaton(part) for part in _parts(rules))
         self._literals = Literals([rule for rule in map(rule_of, rules) if is_literal(rule)])
-        self._exceptions = Literals([rule_of(line) for line in rules if line.startswith("!")])
-        self._patterns = Patterns([rule_of(line) for line in rules if line.startswith("/")])
+        self._no_literals = self._literals.others
+        self._exceptions = Literals([rule for rule in map(rule_of, rules) if rule.kind is Kind.EXCEPTION])
+        self._patterns = Patterns([rule for rule in map(rule_of, rules) if rule.kind is Kind.PATTERN])
 
     def __len__(self) -> int:
         return len(self.rules)
 
     def find(self, text: str) -> Hit | None:
         """Return a rule that ``text`` breaks; None: it may pass."""
-        hit = self._find(text)
+        if text.isascii():
+            raw = text.encode()
+            marks = raw.translate(None, folding.NO_MARKS)
+            if not marks:
+                # Most comments: letters and spaces. Here each call counts.
+                plain = b" " + b" ".join(raw.translate(folding.PLAIN_TABLE).split()) + b" "
+                if not folding.has_single_letters(plain):
+                    for automaton in self._automata:
+                        if automaton.matches(plain):
+                            break
+                    else:
+                        return self._patterns.find(casefolded(text)) if self._patterns else None
+        else:
+            raw, marks = text.encode(errors="replace"), b""
+        hit = self._find(text, raw, marks)
         if hit is not None and self._exceptions:
-            hit = self._find(self._exceptions.cut(casefolded(text)))
+            cut = self._exceptions.cut(casefolded(text))
+            raw = cut.encode(errors="replace")
+            hit = self._find(cut, raw, raw.translate(None, folding.NO_MARKS))
         return hit
 
-    def _find(self, text: str) -> Hit | None:
-        raw = text.encode(errors="replace")
-        is_ascii, marks = text.isascii(), folding.marks(raw)
-        if self._automata and (hit := self._formed(_forms(text, raw, is_ascii=is_ascii, marks=marks))):
+    def _find(self, text: str, raw: bytes, marks: bytes) -> Hit | None:
+        if self._automata and (hit := self._formed(text, raw)):
             return hit
-        if self._literals and (marks or not is_ascii) and (hit := self._literals.find(casefolded(text))):
+        symbols = not text.isascii() or marks.translate(None, self._no_literals)
+        if self._literals and symbols and (hit := self._literals.find(casefolded(text))):
             return hit
         return self._patterns.find(casefolded(text)) if self._patterns else None
 
-    def _formed(self, forms: list[Formed]) -> Hit | None:
+    def _formed(self, text: str, raw: bytes) -> Hit | None:
+        forms = folding.forms(raw, folding.PLAIN) if text.isascii() else _read(text)
         haystack = b"\n".join([formed.text for formed in forms])
+        is_squeezed = False
         for automaton in self._automata:
             matches = automaton.matches(haystack)
-            if matches and (hit := self._judged(automaton, matches, forms)):
+            if not matches:
+                continue
+            if not is_squeezed and automaton.has_odd_repeats(matches):
+                is_squeezed = True
+                forms += folding.squeezed(forms)
+                haystack = b"\n".join([formed.text for formed in forms])
+                matches = automaton.matches(haystack)
+            if hit := self._judged(automaton, matches, forms):
                 return hit
         return None
 
@@ -117,15 +142,6 @@ def _parts(rules: tuple[str, ...]) -> Iterator[list[tuple[int, Rule]]]:
         yield part
 
 
-def _forms(text: str, raw: bytes, *, is_ascii: bool, marks: bytes) -> list[Formed]:
-    if not is_ascii:
-        return _read(text)
-    plain = folding.plain(raw)
-    if not marks and folding.is_simple(plain):
-        return [Formed(folding.PLAIN, plain)]
-    return folding.forms(raw, folding.PLAIN)
-
-
 def _read(text: str) -> list[Formed]:
     forms: list[Formed] = []
     for number, reading in enumerate(readings(text)):
@@ -134,7 +150,7 @@ def _read(text: str) -> list[Formed]:
             forms += folding.forms(spaced(reading).encode(errors="replace"), form)
             if (closed := closed_up(reading)) != reading:
                 forms.append(Formed(form | folding.JOINED, folding.plain(closed.encode(errors="replace"))))
-    return forms
+    return forms + folding.squeezed(forms) if folding.has_wide_repeats(forms) else forms
 
 
 def _holds(rule: Rule, form: int, words: bytes | None, stretched: bytes | None) -> bool:

@@ -149,11 +149,11 @@ def test_any_text_gets_an_answer(text: str) -> None:
 @settings(deadline=None, max_examples=50)
 @given(st.text(alphabet="dar n.4!aа\u0301你", min_size=1, max_size=8))
 def test_cost_is_linear_in_the_text(unit: str) -> None:
-    """4,000 characters of any repeated unit take less than 50 ms of CPU (5 on a quiet machine)."""
+    """4,000 characters of any repeated unit take less than 0.25 s of CPU (5 ms on a quiet machine)."""
     text = (unit * 4_000)[:4_000]
     started = time.thread_time()
     LIST.find(text)
-    assert time.thread_time() - started < 0.05
+    assert time.thread_time() - started < 0.25
 
 
 def test_a_long_list_is_cut_into_several_automata_with_one_answer() -> None:
