@@ -9,30 +9,44 @@ from fastapi.routing import APIRoute
 
 from edge.api import comments, docs, moderation, operations, platform, problems, registry, streams
 from edge.api.guard import Guard
-from edge.api.models import ProblemView
+from edge.api.models import ProblemView, RegistryProblem
 from edge.api.parts import Parts
 
 LOOPBACK_ORIGIN: Final = r"https?://(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?"
 PREFLIGHT_SECONDS: Final = 600
 _PROBLEM: Final = {"description": "A problem (RFC 9457)", "model": ProblemView}
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {422: _PROBLEM, "default": _PROBLEM}
+_REGISTRY: Final[dict[int | str, dict[str, Any]]] = {
+    422: _PROBLEM,
+    "default": {"description": "An error of the registry", "model": RegistryProblem},
+}
+_OPEN: Final = frozenset({"streams", "comments"})
+"""Tags whose reads need no token, where guests are let in."""
 _DESCRIPTION: Final = "Comments behind live video. Errors are problems as RFC 9457 has them."
 
 
 class _App(FastAPI):
-    """Documents problems under the media type that they have."""
+    """Documents problems under the media type that they have, and what needs no token."""
 
     def openapi(self) -> dict[str, Any]:
         """Return the document of ``/openapi.json``."""
         if self.openapi_schema is None:
             document = super().openapi()
             for path in document["paths"].values():
-                for operation in path.values():
-                    for status, answer in operation["responses"].items():
-                        if status in {"422", "default"} and "application/json" in answer.get("content", {}):
-                            answer["content"] = {problems.MEDIA_TYPE: answer["content"]["application/json"]}
+                for method, operation in path.items():
+                    _document(method, operation)
             self.openapi_schema = document
         return self.openapi_schema
+
+
+def _document(method: str, operation: dict[str, Any]) -> None:
+    of_registry = "schema registry" in operation["tags"]
+    for status, answer in operation["responses"].items():
+        content = answer.get("content", {})
+        if status == "422" or (status == "default" and not of_registry):
+            answer["content"] = {problems.MEDIA_TYPE: next(iter(content.values()))}
+    if method == "get" and _OPEN & set(operation["tags"]):
+        operation["security"].append({})
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -41,7 +55,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     for module in (streams, comments, moderation, platform):
         app.include_router(module.router, responses=_PROBLEMS)
-    app.include_router(registry.router)
+    app.include_router(registry.router, responses=_REGISTRY)
     app.include_router(operations.router)
     app.include_router(docs.router)
     problems.install(app, _methods)

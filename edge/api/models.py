@@ -322,6 +322,13 @@ class Edges(_Answer):
     fallbacks: list[str]
 
 
+class RegistryProblem(_Answer):
+    """An error as the Schema Registry has them; the first three digits of ``error_code`` are the status."""
+
+    error_code: int
+    message: str
+
+
 class ProblemView(_Answer):
     """A problem (RFC 9457). ``code``: the refusal's; ``retry_after``: seconds; ``id``: to retry with."""
 

@@ -7,7 +7,6 @@ have the registry's own shape and codes, which its clients understand.
 
 import json
 from functools import cache
-from http import HTTPStatus
 from typing import Annotated, Any
 
 import fastavro
@@ -18,14 +17,21 @@ from pydantic import BaseModel
 from schemas.codec import Release, latest, releases
 from schemas.topics import ALL
 
-MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 COMPATIBILITY = "FULL_TRANSITIVE"
 """What the tests hold every release against."""
 SUFFIX = "-value"
 
-router = APIRouter(tags=["schema registry"])
+
+class RegistryResponse(JSONResponse):
+    """JSON under the registry's own media type."""
+
+    media_type = "application/vnd.schemaregistry.v1+json"
+
+
+router = APIRouter(tags=["schema registry"], default_response_class=RegistryResponse)
 
 Subject = Annotated[str, Path(description="`<topic>-value`")]
+SchemaId = Annotated[str, Path(description="A number.")]
 
 
 class _Schema(BaseModel):
@@ -43,38 +49,38 @@ class RegistryError(Exception):
         super().__init__(message)
         self.code = code
 
-    def response(self) -> JSONResponse:
+    def response(self) -> RegistryResponse:
         """Return it as the registry's clients expect it."""
         body = {"error_code": self.code, "message": str(self)}
-        return JSONResponse(body, int(str(self.code)[:3]), media_type=MEDIA_TYPE)
+        return RegistryResponse(body, int(str(self.code)[:3]))
 
 
 @router.get("/subjects")
-async def list_subjects() -> JSONResponse:
+async def list_subjects() -> RegistryResponse:
     """List the subjects: one a topic."""
     return _answer(sorted(_subjects()))
 
 
 @router.get("/subjects/{subject}/versions")
-async def list_versions(subject: Subject) -> JSONResponse:
+async def list_versions(subject: Subject) -> RegistryResponse:
     """List a subject's versions."""
     return _answer([release.version for release in _of(subject)])
 
 
 @router.get("/subjects/{subject}/versions/{version}")
-async def get_version(subject: Subject, version: str) -> JSONResponse:
+async def get_version(subject: Subject, version: str) -> RegistryResponse:
     """Return a version of a subject: its number, or ``latest``."""
     return _answer(_described(subject, _version(subject, version)))
 
 
 @router.get("/subjects/{subject}/versions/{version}/schema")
-async def get_version_schema(subject: Subject, version: str) -> JSONResponse:
+async def get_version_schema(subject: Subject, version: str) -> RegistryResponse:
     """Return a version's schema alone."""
     return _answer(json.loads(_version(subject, version).text))
 
 
 @router.post("/subjects/{subject}")
-async def look_up(subject: Subject, body: _Schema) -> JSONResponse:
+async def look_up(subject: Subject, body: _Schema) -> RegistryResponse:
     """Return the version of a subject that is this schema."""
     found = _same(_of(subject), body.schema_)
     if found is None:
@@ -83,7 +89,7 @@ async def look_up(subject: Subject, body: _Schema) -> JSONResponse:
 
 
 @router.post("/subjects/{subject}/versions")
-async def register(subject: Subject, body: _Schema) -> JSONResponse:
+async def register(subject: Subject, body: _Schema) -> RegistryResponse:
     """Return the id of a schema that is released already; nothing new is taken here."""
     found = _same(_subjects().get(subject, ()), body.schema_)
     if found is None:
@@ -92,63 +98,63 @@ async def register(subject: Subject, body: _Schema) -> JSONResponse:
 
 
 @router.get("/schemas/ids/{schema_id}")
-async def get_schema(schema_id: int) -> JSONResponse:
+async def get_schema(schema_id: SchemaId) -> RegistryResponse:
     """Return the schema that records are framed with under an id."""
     return _answer({"schema": _by_id(schema_id).text})
 
 
 @router.get("/schemas/ids/{schema_id}/schema")
-async def get_schema_alone(schema_id: int) -> JSONResponse:
+async def get_schema_alone(schema_id: SchemaId) -> RegistryResponse:
     """Return it without a frame."""
     return _answer(json.loads(_by_id(schema_id).text))
 
 
 @router.get("/schemas/ids/{schema_id}/subjects")
-async def list_subjects_of_id(schema_id: int) -> JSONResponse:
+async def list_subjects_of_id(schema_id: SchemaId) -> RegistryResponse:
     """List the subjects that have the schema."""
     return _answer([each["subject"] for each in _places(schema_id)])
 
 
 @router.get("/schemas/ids/{schema_id}/versions")
-async def list_versions_of_id(schema_id: int) -> JSONResponse:
+async def list_versions_of_id(schema_id: SchemaId) -> RegistryResponse:
     """List the subjects and versions that have the schema."""
     return _answer(_places(schema_id))
 
 
 @router.get("/schemas/types")
-async def list_types() -> JSONResponse:
+async def list_types() -> RegistryResponse:
     """List the schema languages."""
     return _answer(["AVRO"])
 
 
 @router.get("/config")
-async def get_config() -> JSONResponse:
+async def get_config() -> RegistryResponse:
     """Say which compatibility releases keep."""
     return _answer({"compatibilityLevel": COMPATIBILITY})
 
 
 @router.get("/config/{subject}")
-async def get_subject_config(subject: Subject) -> JSONResponse:
+async def get_subject_config(subject: Subject) -> RegistryResponse:
     """Say it of one subject."""
     _of(subject)
     return _answer({"compatibilityLevel": COMPATIBILITY})
 
 
 @router.get("/mode")
-async def get_mode() -> JSONResponse:
+async def get_mode() -> RegistryResponse:
     """Say that this is read-only."""
     return _answer({"mode": "READONLY"})
 
 
 @router.get("/mode/{subject}")
-async def get_subject_mode(subject: Subject) -> JSONResponse:
+async def get_subject_mode(subject: Subject) -> RegistryResponse:
     """Say it of one subject."""
     _of(subject)
     return _answer({"mode": "READONLY"})
 
 
 @router.get("/contexts")
-async def list_contexts() -> JSONResponse:
+async def list_contexts() -> RegistryResponse:
     """List the contexts: the default one alone."""
     return _answer(["."])
 
@@ -186,14 +192,14 @@ def _version(subject: str, version: str) -> Release:
     raise RegistryError(40402, f"Version {version} not found.")
 
 
-def _by_id(schema_id: int) -> Release:
+def _by_id(schema_id: str) -> Release:
     for release in releases():
-        if release.id == schema_id:
+        if str(release.id) == schema_id:
             return release
-    raise RegistryError(40403, f"Schema {schema_id} not found")
+    raise RegistryError(40403, f"Schema {schema_id[:20]} not found")
 
 
-def _places(schema_id: int) -> list[dict[str, Any]]:
+def _places(schema_id: str) -> list[dict[str, Any]]:
     release = _by_id(schema_id)
     return [
         {"subject": subject, "version": release.version}
@@ -228,5 +234,5 @@ def _canonical(text: str) -> str:
     return canonical
 
 
-def _answer(value: Any) -> JSONResponse:
-    return JSONResponse(value, HTTPStatus.OK, media_type=MEDIA_TYPE)
+def _answer(value: Any) -> RegistryResponse:
+    return RegistryResponse(value)

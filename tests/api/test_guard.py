@@ -191,6 +191,10 @@ async def test_the_document(here: World) -> None:
     assert set(answers["default"]["content"]) == {"application/problem+json"}
     assert set(answers["422"]["content"]) == {"application/problem+json"}
     assert document["components"]["securitySchemes"]
+    assert {} in paths["/v1/streams/{stream_id}/comments"]["get"]["security"]
+    assert {} not in paths["/v1/streams/{stream_id}/comments"]["post"]["security"]
+    schema = paths["/schemas/ids/{schema_id}"]["get"]["responses"]
+    assert set(schema["200"]["content"]) == {"application/vnd.schemaregistry.v1+json"}
     assert "/v1/streams/{stream_id}/bans/{user}" in paths
 
 

@@ -21,8 +21,6 @@ from tests.real import RealStack
 
 pytestmark = pytest.mark.integration
 LIMIT_SECONDS = 60
-HIDDEN_SECONDS = 10
-"""Half a second is the promise; this machine is busy."""
 
 
 class App:
@@ -133,16 +131,17 @@ async def test_reads_never_lose_what_they_showed(place: Place) -> None:
 
 
 async def test_deleted_and_cleared_comments_are_gone(place: Place) -> None:
-    """From every read, soon after the answer, and for good."""
+    """From every read, as soon as it is answered, and for good."""
     app, creator = place.app(), place.app("creator", "carl")
     ids = [(await app("POST", f"{place.path}/comments", {"text": text}))["id"] for text in ("one", "two")]
     await place.app(user="bo")("POST", f"{place.path}/comments", {"text": "three"})
     await app.until(f"{place.path}/comments", lambda found: len(found["comments"]) == 3)
     await app("DELETE", f"{place.path}/comments/{ids[0]}", status=403)
     await creator("DELETE", f"{place.path}/comments/{ids[0].upper()}")
-    await app.until(f"{place.path}/comments", lambda f: texts(f) == ["two", "three"], HIDDEN_SECONDS)
+    assert texts(await app("GET", f"{place.path}/comments")) == ["two", "three"]
     await creator("POST", f"{place.path}/clear", {"user": "ana"})
-    await app.until(f"{place.path}/comments", lambda f: texts(f) == ["three"], HIDDEN_SECONDS)
+    assert texts(await app("GET", f"{place.path}/comments")) == ["three"]
+    await app.until(f"{place.path}/comments", lambda found: found["to_seq"] == 5)
     await app("POST", f"{place.path}/comments", {"text": "four"})
     await app.until(f"{place.path}/comments", lambda f: texts(f) == ["three", "four"])
 
@@ -184,6 +183,41 @@ async def test_words_settings_pin_and_end(place: Place) -> None:
     late = await app("POST", f"{place.path}/comments", {"text": "late"}, status=409)
     assert late["code"] == 1005
     assert texts(await app("GET", f"{place.path}/comments")) == ["fine"]
+
+
+async def test_slow_mode_and_held_comments(place: Place) -> None:
+    """Slow mode refuses with the seconds left; what is held is shown to moderators, and approved by them."""
+    app, creator = place.app(), place.app("creator", "carl")
+    await creator("POST", f"{place.path}/slow", {"seconds": 600})
+    await app.until(place.path, lambda found: found["slow_mode_seconds"] == 600)
+    await app("POST", f"{place.path}/comments", {"text": "first"}, status=201)
+    refused = await app("POST", f"{place.path}/comments", {"text": "second"}, status=429)
+    assert refused["type"] == "urn:livecomments:problem:slow_mode"
+    assert 0 < refused["retry_after"] <= 600
+    await creator("POST", f"{place.path}/hold", {"user": "bo"})
+    await creator.until(f"{place.path}/bans", lambda found: found["bans"])
+    held = (await place.app(user="bo")("POST", f"{place.path}/comments", {"text": "hm"}))["id"]
+    queue = await creator.until(f"{place.path}/held", lambda found: found["held"])
+    assert [each["id"] for each in queue["held"]] == [held]
+    assert texts(await app("GET", f"{place.path}/comments")) == ["first"]
+    await creator("POST", f"{place.path}/approve", {"comment_id": held})
+    await app.until(f"{place.path}/comments", lambda found: texts(found) == ["first", "hm"])
+    tried = await creator("POST", f"{place.path}/words/try", {"words": ["first"]})
+    assert [each["comment"]["text"] for each in tried["caught"]] == ["first"]
+    audit = await creator.until(f"{place.path}/audit", lambda found: len(found["entries"]) >= 4)
+    assert [each["action"] for each in audit["entries"]] == ["approve", "hold", "slow", "open"]
+
+
+async def test_the_platform_bans_from_every_stream(place: Place) -> None:
+    """A user of a fresh name, so that nobody else's test meets it."""
+    ops, user = place.app("platform", "ops"), f"user-{uuid.uuid4().hex[:8]}"
+    await ops("PUT", f"/v1/bans/{user}", {"reason": "fraud"})
+    await ops.until("/v1/bans?limit=500", lambda found: user in [each["user"] for each in found["bans"]])
+    refused = await place.app(user=user)("POST", f"{place.path}/comments", {"text": "x"}, status=403)
+    assert refused["type"] == "urn:livecomments:problem:banned"
+    await ops("DELETE", f"/v1/bans/{user}")
+    await ops.until("/v1/bans?limit=500", lambda found: user not in [each["user"] for each in found["bans"]])
+    await place.app(user=user)("POST", f"{place.path}/comments", {"text": "x"}, status=201)
 
 
 async def test_streams_are_listed_and_theirs(place: Place) -> None:

@@ -87,6 +87,7 @@ async def test_a_client_that_registers_what_is_there_gets_its_id(here: World) ->
         (f"/subjects/{SUBJECT}/versions/x", 422, 42202),
         (f"/subjects/{SUBJECT}/versions/0", 422, 42202),
         ("/schemas/ids/999", 404, 40403),
+        ("/schemas/ids/x", 404, 40403),
         ("/config/nope", 404, 40401),
     ],
 )
