@@ -14,7 +14,7 @@ from livecomments.verify import facts as f
 
 PAGES_MAX = 1_000
 RETRY_SECONDS = 0.3
-ATTEMPTS_MAX = 60
+ATTEMPTS_MAX = 200
 
 _ROWS = """SELECT e.seq, e.type, e.id, e.user_id, e.text, e.target, e.mask, e.seconds
 FROM events e JOIN streams s ON s.id = e.stream WHERE s.stream_id = ? AND s.epoch = ? ORDER BY e.seq"""

@@ -18,7 +18,7 @@ from livecomments.options import Json
 ROUND_MINUTES = 3.0
 ROUNDS_MAX = 10
 PORT_BASE = 23_600
-DELIVERIES_PER_SECOND_MIN = 50.0
+DELIVERIES_PER_SECOND_VIEWER_MIN = 0.5
 FAULTS_PER_SECOND_MIN = 1 / 25
 
 
@@ -64,7 +64,7 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
         return kinds.smoke(clock) if smoke else kinds.steps(wanted, rng)
 
     seed = seed if seed >= 0 else random.SystemRandom().randrange(10**6)
-    count = rounds or max(1, min(ROUNDS_MAX, int(minutes / ROUND_MINUTES)))
+    count = 1 if smoke else rounds or max(1, min(ROUNDS_MAX, int(minutes / ROUND_MINUTES)))
     seconds = minutes * 60
     directory = keep or Path(tempfile.mkdtemp(prefix="livecomments-nemesis-"))
     directory.mkdir(parents=True, exist_ok=True)
@@ -77,10 +77,11 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
         Size(viewers=viewers),
         Minimum(
             publishes=round(seconds),
-            deliveries=round(seconds * DELIVERIES_PER_SECOND_MIN),
-            faults=round(seconds * FAULTS_PER_SECOND_MIN) if wanted else 0,
+            deliveries=round(seconds * DELIVERIES_PER_SECOND_VIEWER_MIN * viewers),
+            faults=round(seconds * FAULTS_PER_SECOND_MIN) if wanted and not smoke else 0,
             kinds=wanted if smoke else (),
         ),
+        whole=smoke,
     )
     raise_open_files_limit()
     try:

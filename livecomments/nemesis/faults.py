@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from livecomments.nemesis import kinds
+from livecomments.nemesis import clock, kinds
 from livecomments.nemesis.book import Book
 from livecomments.nemesis.proxy import Mode, Proxy
 from livecomments.nemesis.stack import Stack
@@ -64,11 +64,14 @@ class Faults:
 
     async def _end(self, kind: str, number: signal.Signals) -> str:
         name = self._one(kind)
+        await self._kill_one(name, number)
+        return name
+
+    async def _kill_one(self, name: str, number: signal.Signals) -> None:
         process = self._stack.signal(name, number)
         async with asyncio.timeout(GONE_SECONDS):
             while process is not None and is_alive(process):  # noqa: ASYNC110 - it is no child of ours
                 await asyncio.sleep(POLL_SECONDS)
-        return name
 
     async def _freeze(self, kind: str) -> str:
         ours = kind in kinds.OURS
@@ -123,10 +126,19 @@ class Faults:
         return name
 
     async def _clock(self, kind: str) -> str:
+        """Shift a process's clock and back while it runs; it is killed before and after, for the loading."""
         name, shift = self._one(kind), self._rng.choice((-1, 1)) * kinds.CLOCK_SECONDS
-        self._stack.shift(name, shift)
-        await asyncio.sleep(kinds.CLOCK_HOLD_SECONDS)
-        self._stack.shift(name, 0)
+        self._stack.load_clock(name)
+        try:
+            await self._kill_one(name, signal.SIGKILL)
+            await self._stack.until_ready(GONE_SECONDS)
+            self._stack.shift(name, shift)
+            await asyncio.sleep(kinds.CLOCK_HOLD_SECONDS)
+            self._stack.shift(name, 0)
+            await asyncio.sleep(clock.CACHE_SECONDS)
+        finally:
+            self._stack.unload_clock(name)
+            await self._kill_one(name, signal.SIGKILL)
         return f"{name} {shift:+d} s"
 
     async def _poison(self, kind: str) -> str:

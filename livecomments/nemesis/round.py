@@ -24,7 +24,7 @@ from livecomments.verify.logreader import LogReader, LogReadError
 
 POLL_SECONDS = 0.1
 OPEN_SECONDS = 30.0
-HEAL_SECONDS = 90.0
+HEAL_SECONDS = 120.0
 """After a fault ended, for every service to be ready and a comment to reach every edge."""
 PRESENT_SECONDS = 90.0
 """For every viewer to be back and up to date."""
@@ -35,7 +35,7 @@ STOP_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One round. ``steps``: faults, an endless supply or a list; ``seconds``: how long there are any."""
+    """One round. ``steps``: faults; there are some for ``seconds``, or until all are done (``whole``)."""
 
     seed: int
     seconds: float
@@ -43,6 +43,7 @@ class Plan:
     steps: Iterator[Step]
     minimum: f.Minimum
     bound_ms: int = 500
+    whole: bool = False
 
 
 class Round:
@@ -105,12 +106,13 @@ class Round:
         end = self._book.now() + self._plan.seconds
         for step in self._plan.steps:
             await asyncio.sleep(step.pause_seconds)
-            if self._book.now() > end:
+            if self._book.now() > end and not self._plan.whole:
                 return
             async with asyncio.TaskGroup() as group:
                 for kind in step.kinds:
                     group.create_task(self._fault(kind))
-        await asyncio.sleep(max(0.0, end - self._book.now()))
+        if not self._plan.whole:
+            await asyncio.sleep(max(0.0, end - self._book.now()))
 
     async def _fault(self, kind: str) -> None:
         book = self._book

@@ -35,6 +35,8 @@ class Config:
     size: Size
     minimum: Minimum
     bound_ms: int = 500
+    whole: bool = False
+    """Whether the list of faults is done to its end, however long that takes."""
 
 
 @dataclass(slots=True)
@@ -94,9 +96,8 @@ async def run(
             tell(f"round {number + 1} of {config.rounds}: seed {seed}, {seconds:.0f} s")
             least = config.minimum if config.rounds == 1 else Minimum()
             with Book(path) as book:
-                made = Round(
-                    stack, book, Plan(seed, seconds, config.size, faults, least, config.bound_ms), http
-                )
+                plan = Plan(seed, seconds, config.size, faults, least, config.bound_ms, config.whole)
+                made = Round(stack, book, plan, http)
                 await made.run()
             report = check(FactFiles([path]))
             reports.append(report)

@@ -106,8 +106,17 @@ class Stack:
             signal_group(process.pid, number)
         return process
 
+    def load_clock(self, name: str) -> None:
+        """Have a service's next process read the shift of its clock."""
+        if self.clock_library is not None:
+            clock.load(self._clock_file(name), self.clock_library, self._shift_file(name))
+
+    def unload_clock(self, name: str) -> None:
+        """Have a service's next process run by the machine's clock."""
+        self._clock_file(name).unlink(missing_ok=True)
+
     def shift(self, name: str, seconds: int) -> None:
-        """Shift a service's clock."""
+        """Shift the clock of a service that has it loaded."""
         clock.write(self._shift_file(name), seconds)
 
     async def unready(self) -> list[str]:
@@ -149,7 +158,10 @@ class Stack:
         return found.services if found is not None else ()
 
     def _shift_file(self, name: str) -> Path:
-        return self.shape.directory / "clocks" / name
+        return self.shape.directory / "clocks" / f"{name}.shift"
+
+    def _clock_file(self, name: str) -> Path:
+        return self.shape.directory / "clocks" / f"{name}.sh"
 
     def _up(self) -> None:
         shape = plan.Shape(self.shape.edges, dict(self.shape.workers), cassandra=self.shape.cassandra)
@@ -173,12 +185,9 @@ class Stack:
         env = dict(service.command.env) | SETTINGS_OVER
         if service.name.partition("-")[0] == "edge":
             env["LIVECOMMENTS_KAFKA__BOOTSTRAP"] = f"{LOOPBACK}:{self.kafka_proxy.port}"
-        if self.clock_library is not None:
-            shift = self._shift_file(service.name)
-            shift.parent.mkdir(parents=True, exist_ok=True)
-            clock.write(shift, 0)
-            env |= clock.environment(self.clock_library, shift)
-        return replace(service, command=Command(service.command.argv, env))
+        file = self._clock_file(service.name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return replace(service, command=Command(clock.wrapped(service.command.argv, file), env))
 
 
 def _extended(line: str, advertised: str, listener: str) -> str:

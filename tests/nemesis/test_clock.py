@@ -1,6 +1,5 @@
 """Shifting one process's clock."""
 
-import os
 import subprocess
 import sys
 import time
@@ -22,9 +21,19 @@ def test_a_process_sees_its_shift_and_its_monotonic_clock_does_not(tmp_path: Pat
     """What asyncio goes by stays right."""
     assert FOUND is not None
     shift = tmp_path / "shift"
+    file = tmp_path / "clock.sh"
+    clock.load(file, FOUND, shift)
     clock.write(shift, seconds)
-    env = os.environ | clock.environment(FOUND, shift)
-    answer = subprocess.run([sys.executable, "-S", "-c", CODE], env=env, capture_output=True, check=True)
+    argv = clock.wrapped((sys.executable, "-S", "-c", CODE), file)
+    answer = subprocess.run(argv, capture_output=True, check=True)
     wall, monotonic = map(float, answer.stdout.split())
     assert abs(wall - time.time() - seconds) < 60
     assert abs(monotonic - time.monotonic()) < 60
+
+
+def test_without_the_file_a_process_is_left_alone(tmp_path: Path) -> None:
+    """Only what is loaded on purpose is loaded, and arguments arrive as they are."""
+    code = "import os, sys; print(os.environ.get('LD_PRELOAD'), sys.argv[1:])"
+    argv = clock.wrapped((sys.executable, "-S", "-c", code, "a b", "$c"), tmp_path / "none.sh")
+    answer = subprocess.run(argv, capture_output=True, check=True, text=True)
+    assert answer.stdout.strip() == "None ['a b', '$c']"
