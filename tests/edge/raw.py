@@ -28,7 +28,8 @@ def frame(payload: bytes, opcode: int = 1, *, fin: bool = True, rsv: int = 0, ma
     if not masked:
         return head + payload
     key = os.urandom(4)
-    return head + key + bytes(byte ^ key[at % 4] for at, byte in enumerate(payload))
+    mask = int.from_bytes((key * (size // 4 + 1))[:size], "big")
+    return head + key + (int.from_bytes(payload, "big") ^ mask).to_bytes(size, "big")
 
 
 def command(**body: Any) -> bytes:
