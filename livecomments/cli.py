@@ -46,6 +46,7 @@ VERBS: dict[str, str] = {
     "simulate": "livecomments.simulate.commands:app",
     "verify": "livecomments.verify.commands:verify",
     "nemesis": "livecomments.nemesis.commands:nemesis",
+    "loadtest": "livecomments.loadtest.command:loadtest",
     "stage": "livecomments.processes:stage",
     "edge": "livecomments.processes:edge",
     "api": "livecomments.processes:api",

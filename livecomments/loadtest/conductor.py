@@ -1,0 +1,314 @@
+"""Starts the crowds, gives them their orders, reads their tallies and the edges' costs, makes the report."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge.auth import Authenticator
+from livecomments.exits import Exit, Failure
+from livecomments.loadtest.tally import Tally, merged
+from livecomments.stack import state
+from schemas.settings import Settings
+
+VIEWERS_PER_PROCESS = 6_000
+"""One process may hold about 20,000 files, and one core serves about as many frames as it reads."""
+READ_LIMIT = 256 * 1024 * 1024
+SETTLE_SECONDS = 2.0
+TOKEN_SECONDS = 6 * 3600
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done. ``rate``: comments a second; ``creator_rate``: of these, by the creator."""
+
+    stream: str
+    viewers: int
+    seconds: float
+    rate: float
+    authors: int
+    creator_rate: float = 0.0
+    connects_per_second: float = 500.0
+    churn_per_second: float = 0.0
+    storm: bool = False
+    kill_edge: bool = False
+    deaf: int = 0
+    padding: int = 40
+    seed: int = 1
+
+
+@dataclass(slots=True)
+class Crowd:
+    """A process of viewers or authors, and its newest tally."""
+
+    process: asyncio.subprocess.Process
+    size: int
+    tally: Tally = field(default_factory=Tally)
+    live: int = 0
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def order(self, **order: Any) -> None:
+        """Tell it what to do."""
+        if self.process.stdin is not None:
+            self.process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    async def read(self) -> None:
+        """Take its reports until it ends."""
+        if self.process.stdout is None:
+            return
+        while line := await self.process.stdout.readline():
+            said = json.loads(line)
+            if "counts" in said:
+                self.tally, self.live = Tally.from_json(said), said["live"]
+                self.fresh.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What the edges had used at a time. ``past_reads``: of the catch-up window in Redis."""
+
+    cpu_seconds: float
+    rss_kib: int
+    past_reads: float
+
+    def since(self, before: "Costs") -> "Costs":
+        """Return the difference."""
+        return Costs(
+            self.cpu_seconds - before.cpu_seconds,
+            self.rss_kib - before.rss_kib,
+            self.past_reads - before.past_reads,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run took: the edges' costs while viewers came, and while authors talked."""
+
+    filling_seconds: float
+    filling: Costs
+    talking: Costs
+    edges: int
+
+
+Progress = Callable[[str, int, int], None]
+"""What is going on, done, in all."""
+
+
+async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Run a load test against the stack of ``settings``; return the report."""
+    edges = _edges(settings)
+    empty = _costs(edges)
+    async with _crowds(plan, settings) as (viewers, authors):
+        for crowd in (*viewers, *authors):
+            crowd.order(do="fill")
+        filled = await _filled(plan, viewers, authors, progress)
+        before = _costs(edges)
+        for crowd in (*viewers, *authors):
+            crowd.order(do="forget")
+        begun = time.monotonic()
+        _talk(plan, authors)
+        for crowd in viewers:
+            if plan.churn_per_second:
+                share = plan.churn_per_second / len(viewers)
+                crowd.order(do="churn", per_second=share, seconds=plan.seconds)
+        await _wait(begun + plan.seconds / 2, begun, plan, viewers, progress)
+        if plan.storm:
+            for crowd in viewers:
+                crowd.order(do="storm")
+        if plan.kill_edge:
+            os.kill(next(iter(edges.values()))[0], signal.SIGKILL)
+        await _wait(begun + plan.seconds, begun, plan, viewers, progress)
+        after = _costs(_edges(settings) if plan.kill_edge else edges)
+        await _settled(plan, viewers, progress)
+        saw, said = merged(each.tally for each in viewers), merged(each.tally for each in authors)
+    spent = Spent(filled, before.since(empty), after.since(before), len(edges))
+    return _report(plan, saw, said, spent)
+
+
+def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]:
+    counts = saw.counts
+    display = {name.removeprefix("display_"): each for name, each in saw.times.items() if "display" in name}
+    report: dict[str, Any] = {
+        "viewers": plan.viewers,
+        "edges": spent.edges,
+        "seconds": plan.seconds,
+        "rate": plan.rate,
+        "connected_in_seconds": round(spent.filling_seconds, 2),
+        "display_ms": {
+            {"v": "viewers", "c": "creator"}[name]: each.summary() for name, each in display.items()
+        },
+        "acknowledged_ms": said.times["acknowledged"].summary() if "acknowledged" in said.times else None,
+        "deliveries": counts["deliveries"],
+        "deliveries_per_second": round(counts["deliveries"] / plan.seconds, 1),
+        "comments_shown": counts["comments"],
+        "edge_cpu_us_per_delivery": round(spent.talking.cpu_seconds * 1e6 / max(counts["deliveries"], 1), 2),
+        "edge_memory_kib_per_connection": round(spent.filling.rss_kib / max(plan.viewers, 1), 2),
+        "store_reads": spent.talking.past_reads,
+        "published": said.counts["publishes"],
+        "refused": {name: n for name, n in said.counts.items() if name.startswith("refused_")},
+        "cuts": counts["cuts"],
+        "resumed": counts["resumed"],
+        "not_recovered": counts["not_recovered"],
+        "resume_ms": saw.times["resume"].summary() if "resume" in saw.times else None,
+        "holes": {name: n for name, n in counts.items() if name.startswith("holes_")},
+        "closes": {name: n for name, n in counts.items() if name.startswith("closed_")},
+        "handshakes_refused": counts["handshakes_refused"],
+        "silent_gaps": counts["silent_gaps"],
+        "repeats": counts["repeats"],
+        "shown_per_second": _rates(counts),
+    }
+    report["ok"] = not (report["silent_gaps"] or report["repeats"]) and counts["deliveries"] > 0
+    return report
+
+
+def _rates(counts: Any) -> dict[str, float] | None:
+    """Return how many comments a viewer got in a second: share of seconds by count, the extremes named."""
+    found = {int(name[5:]): n for name, n in counts.items() if re.fullmatch(r"rate_\d+", name)}
+    total = sum(found.values())
+    if not total:
+        return None
+    mean = sum(rate * n for rate, n in found.items()) / total
+    return {"mean": round(mean, 3), "min": min(found), "max": max(found)}
+
+
+def _talk(plan: Plan, authors: Sequence[Crowd]) -> None:
+    common = {"do": "talk", "seconds": plan.seconds, "padding": plan.padding}
+    if plan.creator_rate:
+        authors[1].order(per_second=plan.creator_rate, kind="c", **common)
+    if plan.rate > plan.creator_rate:
+        authors[0].order(per_second=plan.rate - plan.creator_rate, kind="v", **common)
+
+
+async def _filled(
+    plan: Plan, viewers: Sequence[Crowd], authors: Sequence[Crowd], progress: Progress
+) -> float:
+    """Wait until all are there; return the seconds that took."""
+    crowds, begun = (*viewers, *authors), time.monotonic()
+    wanted = sum(each.size for each in crowds)
+    limit = begun + 30 + 3 * plan.viewers / plan.connects_per_second
+    while (live := sum(each.live for each in crowds)) < wanted:
+        if time.monotonic() > limit:
+            seen = merged(each.tally for each in crowds).counts
+            raise Failure(Exit.NOT_READY, f"only {live} of {wanted} got in; what they saw: {dict(seen)}")
+        progress("connecting", live, wanted)
+        await asyncio.sleep(0.2)
+    progress("connecting", wanted, wanted)
+    return time.monotonic() - begun
+
+
+async def _wait(until: float, begun: float, plan: Plan, viewers: Sequence[Crowd], progress: Progress) -> None:
+    while (now := time.monotonic()) < until:
+        live = sum(each.live for each in viewers)
+        progress(f"talking, {live} watching", int(now - begun), int(plan.seconds))
+        await asyncio.sleep(min(0.5, until - now))
+
+
+async def _settled(plan: Plan, viewers: Sequence[Crowd], progress: Progress) -> None:
+    """Let what is on its way arrive, and everybody come back."""
+    limit = time.monotonic() + 30
+    while sum(each.live for each in viewers) < plan.viewers and time.monotonic() < limit:
+        progress("coming back", sum(each.live for each in viewers), plan.viewers)
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(SETTLE_SECONDS)
+    for crowd in viewers:
+        crowd.fresh.clear()
+        async with asyncio.timeout(30):
+            await crowd.fresh.wait()
+
+
+@asynccontextmanager
+async def _crowds(plan: Plan, settings: Settings) -> AsyncIterator[tuple[list[Crowd], list[Crowd]]]:
+    mint = Authenticator(settings.auth).mint
+    count = -(-plan.viewers // VIEWERS_PER_PROCESS)
+    sizes = [plan.viewers // count + (number < plan.viewers % count) for number in range(count)]
+    deaf = [plan.deaf // count + (number < plan.deaf % count) for number in range(count)]
+    roles = [_role(plan, settings, number, [""] * size, deaf[number]) for number, size in enumerate(sizes)]
+    talkers = [mint(f"author-{n}", plan.stream, "viewer", TOKEN_SECONDS) for n in range(plan.authors)]
+    roles.append(_role(plan, settings, count, talkers, 0))
+    creators = [mint("creator", plan.stream, "creator", TOKEN_SECONDS)] if plan.creator_rate else []
+    if creators:
+        roles.append(_role(plan, settings, count + 1, creators, 0))
+    started: list[Crowd] = []
+    reading: list[asyncio.Task[None]] = []
+    try:
+        for role in roles:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "livecomments.loadtest.crowd",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=READ_LIMIT,
+            )  # fmt: skip
+            crowd = Crowd(process, len(role["tokens"]))
+            if process.stdin is not None:
+                process.stdin.write(json.dumps(role).encode() + b"\n")
+            started.append(crowd)
+            reading.append(asyncio.create_task(crowd.read()))
+        yield started[:count], started[count:]
+    finally:
+        for crowd in started:
+            if crowd.process.returncode is None:
+                crowd.process.kill()
+            await crowd.process.wait()
+        await asyncio.gather(*reading, return_exceptions=True)
+
+
+def _role(plan: Plan, settings: Settings, number: int, tokens: list[str], deaf: int) -> dict[str, Any]:
+    return {
+        "host": settings.edge.host,
+        "port": settings.edge.port,
+        "stream": plan.stream,
+        # Each address has its own 28,000 outgoing ports, and its own limit at the edge.
+        "source": f"127.0.{number + 1}.1",
+        "tokens": tokens,
+        "deaf": deaf,
+        "connects_per_second": plan.connects_per_second,
+        "seed": plan.seed * 1_000 + number,
+    }
+
+
+def _edges(settings: Settings) -> dict[str, tuple[int, str]]:
+    """Return the edges of the stack: name → (pid, address)."""
+    running = state.running(Path(settings.data))
+    found = {
+        each.name: (each.process.pid, each.address)
+        for each in (running.services if running is not None else ())
+        if each.name.startswith("edge") and each.process is not None
+    }
+    if not found:
+        raise Failure(
+            Exit.NOT_RUNNING, f"no edge runs in {settings.data}: start a stack with `livecomments up`"
+        )
+    return found
+
+
+def _costs(edges: dict[str, tuple[int, str]]) -> Costs:
+    cpu, rss, reads = 0.0, 0, 0.0
+    for pid, address in edges.values():
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        except OSError:
+            continue  # it was killed: its successor is counted from its start
+        cpu += (int(fields[11]) + int(fields[12])) / TICKS
+        found = re.search(r"VmRSS:\s+(\d+)", status)
+        rss += int(found[1]) if found else 0
+        reads += _past_reads(address)
+    return Costs(cpu, rss, reads)
+
+
+def _past_reads(address: str) -> float:
+    try:
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as answer:
+            page = answer.read().decode()
+    except OSError:
+        return 0.0
+    found = re.search(r"^livecomments_edge_past_reads_total (\S+)$", page, re.MULTILINE)
+    return float(found[1]) if found else 0.0
