@@ -20,7 +20,7 @@ from schemas.topics import ALL, META
 
 T = TypeVar("T")
 KEY = b"incarnation"
-READ_SECONDS = 15.0
+READ_SECONDS = 40.0
 APPLY_ATTEMPTS = 20
 
 app = typer.Typer(help="Make and show the topics. Partition counts never change.", no_args_is_help=True)
