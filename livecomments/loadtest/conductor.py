@@ -197,6 +197,8 @@ async def _filled(
     wanted = sum(each.size for each in crowds)
     limit = begun + 30 + 3 * plan.viewers / plan.connects_per_second
     while (live := sum(each.live for each in crowds)) < wanted:
+        if any(each.process.returncode is not None for each in crowds):
+            raise Failure(Exit.FAILURE, "a process of viewers ended; what it said is above")
         if time.monotonic() > limit:
             seen = merged(each.tally for each in crowds).counts
             raise Failure(Exit.NOT_READY, f"only {live} of {wanted} got in; what they saw: {dict(seen)}")

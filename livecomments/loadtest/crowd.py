@@ -42,7 +42,7 @@ class Crowd:
     def __init__(self, role: Role) -> None:
         self._role = role
         chance = random.Random(role.seed)  # noqa: S311 - to be repeatable
-        self.world = World(role.host, role.port, role.stream, role.source, random=chance)
+        self.world = World(role.host, role.port, role.stream, role.source, chance=chance)
         self.viewers = [
             Viewer(self.world, token, deaf=number < role.deaf) for number, token in enumerate(role.tokens)
         ]
@@ -83,8 +83,8 @@ class Crowd:
         """Cut random connections; they come back by themselves."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            await asyncio.sleep(self.world.random.expovariate(per_second))
-            self.world.random.choice(self.viewers).cut()
+            await asyncio.sleep(self.world.chance.expovariate(per_second))
+            self.world.chance.choice(self.viewers).cut()
 
     def do(self, order: dict[str, Any]) -> None:
         """Carry out one order."""

@@ -25,7 +25,7 @@ class World:
     stream: str
     source: str
     tally: Tally = field(default_factory=Tally)
-    random: random.Random = field(default_factory=random.Random)
+    chance: random.Random = field(default_factory=random.Random)
     live: int = 0
     """Subscribed now."""
     asked: int = 10
@@ -235,7 +235,7 @@ class Viewer(asyncio.Protocol):
     def _later(self) -> None:
         if self._gone:
             return
-        wait = self._world.random.uniform(0, self._back_off)
+        wait = self._world.chance.uniform(0, self._back_off)
         self._back_off = min(self._back_off * 2, BACKOFF_SECONDS_MAX)
 
         async def again() -> None:
