@@ -85,7 +85,7 @@ def deal(
 
     With no more candidates than slots each takes an equal whole share of them, so that few candidates are
     seen by all (what is left over is carried, for a window with more); with more, each takes one until none
-    is left. No candidate is on a lane twice, and no author on a
+    is left. Lanes that have waited come first. No candidate is on a lane twice, and no author on a
     lane that has had them.
 
     Args:
@@ -95,7 +95,8 @@ def deal(
         had: author → lanes that have shown them within the cap's time.
 
     """
-    queue = [lane for depth in range(max(free, default=0)) for lane in order if free[lane] > depth]
+    deepest = max(free, default=0)
+    queue = [lane for depth in range(deepest, 0, -1) for lane in order if free[lane] >= depth]
     quota = min(max(len(queue) // max(len(authors), 1), 1), LANES)
     had = dict(had)
     masks = [0] * len(authors)

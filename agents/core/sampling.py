@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import nsmallest
-from math import log
+from math import exp, log
 from operator import attrgetter
 from typing import Any, Final
 
@@ -155,6 +155,14 @@ class Sampler:
         self._remember(batch.window, batch.to_seq, shown)
         self.shown += sum(event["type"] == "comment" and event["mask"] != 0 for event in shown)
         return [batch]
+
+    def weight(self, author: str) -> float:
+        """Return the weight of an author's comments in the present window, 1 for one not shown lately."""
+        return exp(-STEEPNESS * self._lately.weight_of(author, self.window))
+
+    def repeats(self, text: str) -> bool:
+        """Whether a text (`agents.core.shown.text_key`) was shown too lately to be shown again."""
+        return self._lately.repeats(text, self.window)
 
     def lanes_lately(self) -> list[int]:
         """Return how many comments each lane was shown in the last ten seconds."""
