@@ -195,7 +195,7 @@ async def test_who_may_read(tmp_path: Path) -> None:
 
 async def test_delete_is_a_command(here: World) -> None:
     """With the id in lower case, as it is in the log; for moderators."""
-    path = f"{PATH}/{id_of(0xABC).upper()}"
+    path = f"{PATH}/ABCDEF00-0000-4000-8000-00000000ABCD"
     assert (await here.client()("DELETE", path)).problem["code"] == Code.NOT_MODERATOR
     answer = await here.client("creator", "carl")("DELETE", path)
     assert answer.status == 200
