@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from livecomments.nemesis.archives import ArchiveReadError, api_rows, sqlite_rows
+from livecomments.nemesis.archives import ArchiveReadError, api_rows, cassandra_rows, sqlite_rows
 from livecomments.nemesis.book import Book
 from livecomments.nemesis.cast import Cast, Size, gather, token
 from livecomments.nemesis.faults import Faults
@@ -202,7 +202,7 @@ class Round:
                 self._missing.append(str(error))
                 found = []
                 break
-            lacking = list(_lacking(found))
+            lacking = [*_lacking(found), *self._untold(found)]
             if not lacking:
                 break
             if self._book.now() > deadline:
@@ -213,13 +213,26 @@ class Round:
             self._book.write(fact)
         self._book.write(f.Quiet(self._book.now(), tuple(self._missing)))
 
+    def _untold(self, found: Iterable[f.Fact]) -> Iterator[str]:
+        """Yield who waits for a notice that the log has; who never listened before it is told of none."""
+        told = {each.user: each for each in self._cast.viewers}
+        for fact in found:
+            if isinstance(fact, f.Notice) and (viewer := told.get(fact.user)) is not None:
+                due = viewer.listens_since is not None and fact.offset >= viewer.listens_since
+                if due and fact.id not in viewer.notices:
+                    yield f"{viewer.name} waits for a notice"
+
     async def _stored(self, found: Iterable[f.Fact]) -> list[f.Fact]:
         ends = _ends(found)
         rows: list[f.Fact] = []
         for moderator in self._cast.moderators:
             rows += await api_rows(self._api, moderator.stream, moderator.token, self._book)
-        if not self._stack.shape.cassandra:
-            path: Path = self._stack.settings.archive_path
+        settings = self._stack.settings
+        if self._stack.shape.cassandra:
+            now = self._book.now()
+            rows += await asyncio.to_thread(lambda: list(cassandra_rows(settings.cassandra, ends, now)))
+        else:
+            path: Path = settings.archive_path
             for (stream, epoch), end in ends.items():
                 rows += sqlite_rows(path, stream, epoch, end, self._book.now())
         return rows

@@ -44,7 +44,9 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Call `Session.subscribe` again, a back-off from now."""
+    """Call `Session.subscribe` again (``own``: `Session.listen`), a back-off from now."""
+
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,15 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """The answer to the subscribe of the viewer's own channel; what was missed follows as `Noticed`."""
+
+    asked: f.Place | None
+    got: f.Place
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """A notice on the viewer's own channel."""
 
@@ -86,7 +97,7 @@ class Answered:
     code: int
 
 
-Action = Send | Drop | Later | End | Subscribed | Published | Noticed | Answered
+Action = Send | Drop | Later | End | Subscribed | Published | Listening | Noticed | Answered
 
 
 @dataclass(slots=True)
@@ -97,6 +108,7 @@ class Session:
     channel: str
     own_channel: str = ""
     position: f.Place | None = None
+    own_position: f.Place | None = None
     subscribed: bool = False
     failures: int = 0
     """Attempts in a row that came to nothing, for the back-off."""
@@ -131,11 +143,13 @@ class Session:
             or any(what == "subscribe" for what, _ in self._due.values())
         ):
             return
-        body: dict[str, Any] = {"channel": self.channel}
         self._asked = self.position
-        if self.position is not None:
-            body |= {"recover": True, "epoch": self.position.epoch, "offset": self.position.seq}
-        yield self._command(now, "subscribe", body)
+        yield self._command(now, "subscribe", _subscribe(self.channel, self.position))
+
+    def listen(self, now: float) -> Iterator[Action]:
+        """Subscribe to the viewer's own channel, with the position if there is one."""
+        if self.own_channel and self._connected:
+            yield self._command(now, "own", _subscribe(self.own_channel, self.own_position))
 
     def publish(self, now: float, data: dict[str, Any]) -> tuple[int, Send] | None:
         """Return the publish's number and what to send; None: not connected."""
@@ -182,7 +196,7 @@ class Session:
         elif (due := self._due.pop(message.get("id", 0), None)) is not None:
             yield from self._answer(due[0], message, now)
 
-    def _answer(self, what: str, message: dict[str, Any], now: float) -> Iterator[Action]:
+    def _answer(self, what: str, message: dict[str, Any], now: float) -> Iterator[Action]:  # noqa: C901 - a line each
         error = message.get("error")
         match what:
             case "publish":
@@ -193,8 +207,7 @@ class Session:
                 self._connected = True
                 self._ping_seconds = message["connect"].get("ping") or 25
                 yield from self.subscribe(now)
-                if self.own_channel:
-                    yield self._command(now, "own", {"channel": self.own_channel})
+                yield from self.listen(now)
             case "subscribe" if error and (error.get("temporary") or error["code"] < 100):
                 self.failures += 1
                 yield Later()
@@ -204,6 +217,12 @@ class Session:
                 yield from self._let_in(message["subscribe"])
             case "unsubscribe":
                 yield from self.subscribe(now)
+            case "own" if error and error.get("temporary"):
+                yield Later(own=True)
+            case "own" if error:
+                yield End(f"own channel refused: {error['code']}")
+            case "own":
+                yield from self._let_listen(message["subscribe"])
 
     def _let_in(self, reply: dict[str, Any]) -> Iterator[Action]:
         got = f.Place(reply.get("epoch", ""), reply.get("offset", 0))
@@ -213,9 +232,24 @@ class Session:
         for publication in reply.get("publications", ()):
             yield from self._publication(publication, "catchup")
 
+    def _let_listen(self, reply: dict[str, Any]) -> Iterator[Action]:
+        asked, got = self.own_position, f.Place(reply.get("epoch", ""), reply.get("offset", 0))
+        self.own_position = got
+        yield Listening(asked, got, bool(reply.get("recovered")))
+        for publication in reply.get("publications", ()):
+            yield from self._notice(publication)
+
+    def _notice(self, publication: dict[str, Any]) -> Iterator[Action]:
+        if publication.get("offset") and self.own_position is not None:
+            self.own_position = f.Place(self.own_position.epoch, publication["offset"])
+        yield Noticed(publication["data"])
+
     def _push(self, push: dict[str, Any], now: float) -> Iterator[Action]:
-        if push.get("channel") == self.own_channel and "pub" in push:
-            yield Noticed(push["pub"].get("data", {}))
+        if push.get("channel") == self.own_channel:
+            if "pub" in push:
+                yield from self._notice(push["pub"])
+            elif "unsubscribe" in push:
+                yield from self.listen(now)
         elif "pub" in push:
             if self.subscribed:
                 yield from self._publication(push["pub"], "live")
@@ -240,3 +274,9 @@ class Session:
         self._due[self._next] = (what, now + REPLY_SECONDS)
         name = "subscribe" if what == "own" else what
         return Send(json.dumps({"id": self._next, name: body}, ensure_ascii=False, separators=(",", ":")))
+
+
+def _subscribe(channel: str, position: f.Place | None) -> dict[str, Any]:
+    if position is None:
+        return {"channel": channel}
+    return {"channel": channel, "recover": True, "epoch": position.epoch, "offset": position.seq}

@@ -23,6 +23,7 @@ from livecomments.nemesis.session import (
     Drop,
     End,
     Later,
+    Listening,
     Noticed,
     Published,
     Send,
@@ -86,7 +87,10 @@ class Viewer:
         """Why it will not come back by itself."""
         self.staying = False
         """Whether it does not go away any more."""
-        self.notices: list[str] = []
+        self.notices: set[str] = set()
+        """Comments of this user that it was told are refused."""
+        self.listens_since: int | None = None
+        """Offset of the first notice that is due to it; None: it never listened."""
         self._url = url
         self._book = book
         self._rng = rng
@@ -195,7 +199,7 @@ class Viewer:
                 return
             await self._act(opened, self._session.tick(now))
 
-    async def _act(self, opened: ClientConnection, actions: Iterable[Action]) -> None:  # noqa: C901 - a line each
+    async def _act(self, opened: ClientConnection, actions: Iterable[Action]) -> None:  # noqa: C901, PLR0912 - a line each
         for action in actions:
             match action:
                 case Send(text):
@@ -211,20 +215,32 @@ class Viewer:
                 case Answered(number, code):
                     if (waiting := self._answers.pop(number, None)) is not None and not waiting.done():
                         waiting.set_result(code)
+                case Listening(asked, got, recovered):
+                    if self.listens_since is None or not recovered:
+                        self.listens_since = max(got.seq, self.listens_since or 0)
+                    self._book.write(f.Listen(self._book.now(), self.name, self.user, got, asked, recovered))
                 case Noticed(data):
-                    self.notices.append(str(data.get("id", "")))
-                case Later():
+                    self._noticed(data)
+                case Later(own):
                     delay = self._rng.uniform(0.1, self._session.backoff_seconds_max)
-                    asyncio.get_running_loop().call_later(delay, self._subscribe_again, opened)
+                    asyncio.get_running_loop().call_later(delay, self._subscribe_again, opened, own)
                 case Drop():
                     opened.transport.abort()
                 case End(why):
                     self.ended = why
                     opened.transport.abort()
 
-    def _subscribe_again(self, opened: ClientConnection) -> None:
+    def _noticed(self, data: dict[str, Any]) -> None:
+        if "id" in data:  # else: word of what is no longer kept
+            now = self._book.now()
+            self.notices.add(data["id"])
+            told = (data["stream"], data["id"], data["code"])
+            self._book.write(f.Told(now, self.name, self.user, *told))
+
+    def _subscribe_again(self, opened: ClientConnection, own: bool) -> None:
         if self._socket is opened:
-            for action in self._session.subscribe(self._book.now()):
+            again = self._session.listen if own else self._session.subscribe
+            for action in again(self._book.now()):
                 if isinstance(action, Send):
                     task = asyncio.ensure_future(opened.send(action.text))
                     task.add_done_callback(lambda done: done.cancelled() or done.exception())

@@ -10,6 +10,7 @@ one clock for all processes of a machine. Texts are never written, only a hash o
 | ``command`` | the same of a delete, clear, ban or unban |
 | ``subscribe`` | a viewer was let in, with the position it asked for and the one it got |
 | ``receive`` | a viewer got a publication, live or as catch-up, with what it announces |
+| ``listen`` ``told`` | a viewer was let in to its own channel; a notice on it: a comment was refused |
 | ``present`` | a viewer is connected at the end, and so must be up to date |
 | ``submitted`` ``verdicts`` ``segment`` ``notice`` ``dead`` | the log's truth, from an independent reader |
 | ``row`` ``archived`` | a row of a store that keeps comments, and how far it was read |
@@ -194,6 +195,30 @@ class Receive:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """A position of an own channel is an offset in its partition of ``comments.notices``."""
+
+    t: float
+    viewer: str
+    user: str
+    got: Place
+    asked: Place | None = None
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """See the module."""
+
+    t: float
+    viewer: str
+    user: str
+    stream: str
+    id: str
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
 class Present:
     """See the module."""
 
@@ -245,6 +270,7 @@ class Segment:
 class Notice:
     """One record of ``comments.notices``."""
 
+    offset: int
     stream: str
     user: str
     id: str
@@ -316,19 +342,21 @@ class Quiet:
 
 
 Fact = (
-    Run | Publish | Command | Subscribe | Receive | Present | Submitted | Verdicts | Segment | Notice | Dead
-    | Row | Archived | Fault | Stall | Quiet
+    Run | Publish | Command | Subscribe | Receive | Listen | Told | Present | Submitted | Verdicts | Segment
+    | Notice | Dead | Row | Archived | Fault | Stall | Quiet
 )  # fmt: skip
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind
-    for kind in (Run, Publish, Command, Subscribe, Receive, Present, Submitted, Verdicts, Segment, Notice,
-                 Dead, Row, Archived, Fault, Stall, Quiet)
+    for kind in (Run, Publish, Command, Subscribe, Receive, Listen, Told, Present, Submitted, Verdicts,
+                 Segment, Notice, Dead, Row, Archived, Fault, Stall, Quiet)
 }  # fmt: skip
 _SHAPES: dict[tuple[type[Any], str], Any] = {
     (Run, "minimum"): lambda value: Minimum(**value | {"kinds": tuple(value["kinds"])}),
     (Subscribe, "got"): lambda value: Place(*value),
     (Subscribe, "asked"): lambda value: value and Place(*value),
+    (Listen, "got"): lambda value: Place(*value),
+    (Listen, "asked"): lambda value: value and Place(*value),
     (Receive, "events"): lambda value: tuple(Content(*row) for row in value),
     (Receive, "hole"): lambda value: value and Hole(*value),
     (Submitted, "items"): lambda value: tuple(Submission(*row) for row in value),

@@ -224,7 +224,7 @@ def _facts(name: str, record: Any, row: Any, wants: Callable[[str], bool]) -> It
         case "sequenced" | "fanout" if record["stream_id"]:
             yield _segment(name, record, row)
         case "notice":
-            yield f.Notice(record["stream_id"], record["user_id"], record["id"], record["code"])
+            yield f.Notice(row.offset, record["stream_id"], record["user_id"], record["id"], record["code"])
         case "flat":
             yield f.Row(0.0, "flat", record["stream_id"], record["epoch"], _content(record))
 

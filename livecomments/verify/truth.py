@@ -118,7 +118,8 @@ class Truth:
         self.numbers: defaultdict[Key, list[tuple[str, int]]] = defaultdict(list)
         """Comment → (epoch, seq) in ``comments.sequenced``."""
         self.refused: set[Key] = set()
-        self.notices: set[Key] = set()
+        self.notices: dict[Key, int] = {}
+        """Refused comment → offset of its first notice."""
         self.epochs: defaultdict[str, set[str]] = defaultdict(set)
         self.shelves: list[Shelf] = []
         self.poison: list[f.Fault] = []
@@ -155,8 +156,8 @@ class Truth:
                 self._verdicts(fact)
             case f.Segment():
                 self._segment(fact)
-            case f.Notice(stream, user, id_):
-                self.notices.add(Key(stream, user, id_))
+            case f.Notice(offset, stream, user, id_):
+                self.notices.setdefault(Key(stream, user, id_), offset)
             case f.Dead():
                 self.dead.add((fact.topic, fact.partition, fact.offset))
             case f.Row():

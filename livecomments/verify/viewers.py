@@ -6,7 +6,7 @@ begins at the position is applied, one that overlaps it is trimmed, one that beg
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import xxhash
@@ -14,7 +14,7 @@ import xxhash
 from livecomments.verify import facts as f
 from livecomments.verify.logs import rows_shown_late, shown_late
 from livecomments.verify.report import Anomaly, Kind
-from livecomments.verify.truth import FOREVER, Hiding, Line, Truth
+from livecomments.verify.truth import FOREVER, Hiding, Key, Line, Truth
 
 LANES = 64
 EXCUSE_SECONDS = 30.0
@@ -39,12 +39,22 @@ class Viewer:
     """Whether the edge said that it cannot tell what was missed, and so may repeat."""
 
 
+@dataclass(slots=True)
+class Listener:
+    """One viewer on its user's own channel. ``since``: what is before this offset it was not promised."""
+
+    user: str
+    since: int
+    told: set[Key] = field(default_factory=set)
+
+
 class Viewers:
     """All viewers of a history; ``truth`` must be complete."""
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
         self._viewers: dict[tuple[str, str], Viewer] = {}
+        self._listeners: dict[str, Listener] = {}
         self.counts: Counter[str] = Counter()
 
     def take(self, fact: f.Fact) -> Iterator[Anomaly]:
@@ -54,8 +64,13 @@ class Viewers:
                 yield from self._subscribe(fact)
             case f.Receive():
                 yield from self._receive(fact)
+            case f.Listen():
+                self._listen(fact)
+            case f.Told():
+                yield from self._told(fact)
             case f.Present():
                 yield from self._present(fact)
+                yield from self._untold(fact)
             case f.Row() if fact.source == "api":
                 yield from rows_shown_late(self._truth, fact)
 
@@ -212,6 +227,36 @@ class Viewers:
                 return kind
         return None
 
+    def _listen(self, fact: f.Listen) -> None:
+        listener = self._listeners.get(fact.viewer)
+        if listener is None:
+            self._listeners[fact.viewer] = Listener(fact.user, fact.got.seq)
+        elif not fact.recovered:
+            # It was said that something may be missing.
+            self.counts["notices not recovered"] += 1
+            listener.since = max(listener.since, fact.got.seq)
+
+    def _told(self, fact: f.Told) -> Iterator[Anomaly]:
+        key = Key(fact.stream, fact.user, fact.id)
+        self.counts["notices told"] += 1
+        listener = self._listeners.get(fact.viewer)
+        if listener is None or listener.user != fact.user:
+            yield self._of(Kind.MISDELIVERED, fact, f"a notice about {fact.id}, on nobody's channel")
+        else:
+            listener.told.add(key)
+        if key not in self._truth.notices and fact.stream in self._truth.epochs:
+            yield self._of(Kind.PHANTOM, fact, f"a notice about {fact.id}, which no log has")
+
+    def _untold(self, fact: f.Present) -> Iterator[Anomaly]:
+        """Yield what a listener's user should have been told."""
+        listener = self._listeners.get(fact.viewer)
+        if listener is None:
+            return
+        for key, offset in self._truth.notices.items():
+            due = key.user == listener.user and offset >= listener.since
+            if due and key not in listener.told:
+                yield self._of(Kind.LOST, fact, f"the notice about comment {key.id} never came")
+
     def _present(self, fact: f.Present) -> Iterator[Anomaly]:
         viewer = self._viewers.get((fact.viewer, fact.stream))
         line = self._truth.fanout.get((fact.stream, viewer.epoch)) if viewer else None
@@ -224,7 +269,7 @@ class Viewers:
             yield self._of(Kind.PHANTOM, fact, f"is at {viewer.seq}, and the stream ends at {end}")
 
     @staticmethod
-    def _of(kind: Kind, fact: f.Subscribe | f.Receive | f.Present, detail: str) -> Anomaly:
+    def _of(kind: Kind, fact: f.Subscribe | f.Receive | f.Present | f.Told, detail: str) -> Anomaly:
         return Anomaly(kind, f"{fact.stream}: {fact.viewer} at {fact.t:.3f}: {detail}")
 
 

@@ -12,6 +12,7 @@ from livecomments.nemesis.session import (
     Drop,
     End,
     Later,
+    Listening,
     Noticed,
     Published,
     Send,
@@ -169,6 +170,25 @@ def test_notices_come_on_the_own_channel() -> None:
     push = {"push": {"channel": "user:me", "pub": {"offset": 1, "data": {"id": "x"}}}}
     assert hear(session, push) == [Noticed({"id": "x"})]
     assert session.position == Place("k-0", 5)
+
+
+def test_notices_are_resumed_like_any_channel() -> None:
+    """The own channel has a position of its own, and is asked for again after a temporary error."""
+    session = made()
+    own = connected(session)[1]
+    first = {"id": own["id"], "subscribe": {"epoch": "k-0", "offset": 3}}
+    assert hear(session, first) == [Listening(None, Place("k-0", 3), recovered=False)]
+    hear(session, {"push": {"channel": "user:me", "pub": {"offset": 8, "data": {"id": "x"}}}})
+    list(session.closed(1006))
+    again = connected(session)[1]
+    assert again["subscribe"] == {"channel": "user:me", "recover": True, "epoch": "k-0", "offset": 8}
+    away = {"id": again["id"], "error": {"code": 100, "temporary": True}}
+    assert hear(session, away) == [Later(own=True)]
+    (third,) = sent(list(session.listen(1.0)))
+    missed = [{"offset": 9, "data": {"id": "y"}}]
+    answer = {"epoch": "k-0", "offset": 8, "recovered": True, "publications": missed}
+    expected = [Listening(Place("k-0", 8), Place("k-0", 8), recovered=True), Noticed({"id": "y"})]
+    assert hear(session, {"id": third["id"], "subscribe": answer}) == expected
 
 
 def test_publications_of_an_ended_subscription_are_not_taken() -> None:

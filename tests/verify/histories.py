@@ -26,6 +26,8 @@ class Watcher:
     online: bool = False
     seq: int | None = None
     epoch: str = EPOCH
+    heard: int = 0
+    """Up to which notice."""
 
 
 @dataclass
@@ -49,6 +51,7 @@ class World:
     banned: set[tuple[str, str]] = field(default_factory=set)
     published: list[tuple[str, str, str, str]] = field(default_factory=list)
     watchers: list[Watcher] = field(default_factory=list)
+    notices: list[f.Notice] = field(default_factory=list)
     sampled: bool = False
     masks: dict[tuple[str, int], int] = field(default_factory=dict)
 
@@ -150,7 +153,8 @@ class World:
             self.decided.add(key)
             if verdict == "reject":
                 refused.append(item)
-                self.log.append(f.Notice(item.stream, item.user, item.id, 1001))
+                self.notices.append(f.Notice(len(self.notices), item.stream, item.user, item.id, 1001))
+                self.log.append(self.notices[-1])
             else:
                 rows = self.contents[item.stream]
                 target = "" if item.type == "comment" else item.id.partition("/")[2]
@@ -167,6 +171,15 @@ class World:
                 and watcher.seq < len(self.contents[watcher.stream])
             ):
                 self._tell(watcher, watcher.seq, "live")
+            if watcher.online:
+                self._tell_notices(watcher)
+
+    def _tell_notices(self, watcher: Watcher) -> None:
+        for notice in self.notices[watcher.heard :]:
+            if notice.user == watcher.user:
+                told = (notice.stream, notice.id, notice.code)
+                self.facts.append(f.Told(self.t, watcher.name, watcher.user, *told))
+        watcher.heard = len(self.notices)
 
     def _segment(self, stream: str, start: int, refused: tuple[f.Submission, ...]) -> None:
         rows = self.contents[stream][start:]
@@ -202,6 +215,8 @@ class World:
         watcher.seq = end = len(self.contents[stream])
         place = Place(self.epoch, end)
         self.facts.append(f.Subscribe(self.t, watcher.name, user, stream, "edge", place, slow=watcher.slow))
+        watcher.heard = len(self.notices)
+        self.facts.append(f.Listen(self.t, watcher.name, user, Place(EPOCH, watcher.heard)))
         start = max(0, end - 5)
         if start < end:
             watcher.seq = start
@@ -221,6 +236,9 @@ class World:
         asked, same = Place(watcher.epoch, seq), watcher.epoch == self.epoch
         lost = self.fault is not None and self.fault.kind == "kill redis" and self.rng.random() < 0.5
         named = (self.t, watcher.name, watcher.user, watcher.stream, "edge-2")
+        heard = Place(EPOCH, watcher.heard)
+        self.facts.append(f.Listen(self.t, watcher.name, watcher.user, heard, heard, recovered=True))
+        self._tell_notices(watcher)
         if not same:
             self.facts.append(f.Subscribe(*named, Place(self.epoch, end), asked))
             hole = f.Hole(0, end, "epoch")

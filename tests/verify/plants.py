@@ -61,6 +61,27 @@ def lost_notice(facts: list[Fact]) -> list[Fact]:
     return without(facts, lambda fact: isinstance(fact, f.Notice))
 
 
+def lost_word(facts: list[Fact]) -> list[Fact]:
+    """A notice that is in the log and never reached its author's app."""
+    at = pick(facts, lambda fact: isinstance(fact, f.Told))
+    gone: Any = facts[at]
+    return without(facts, lambda fact: isinstance(fact, f.Told) and fact.id == gone.id)
+
+
+def phantom_word(facts: list[Fact]) -> list[Fact]:
+    """A notice that no log has."""
+    at = pick(facts, lambda fact: isinstance(fact, f.Told))
+    fact: Any = facts[at]
+    return [*facts[: at + 1], replace(fact, id="id-made-up"), *facts[at + 1 :]]
+
+
+def misdelivered_word(facts: list[Fact]) -> list[Fact]:
+    """A notice to somebody else."""
+    at = pick(facts, lambda fact: isinstance(fact, f.Told))
+    fact: Any = facts[at]
+    return [*facts[: at + 1], replace(fact, user="u99"), *facts[at + 1 :]]
+
+
 def lost_fanout(facts: list[Fact]) -> list[Fact]:
     """The last segment never reached the fan-out."""
     last = max(at for at, fact in enumerate(facts) if isinstance(fact, f.Segment) and fact.topic == "fanout")
@@ -378,7 +399,7 @@ def archive_too_much(facts: list[Fact]) -> list[Fact]:
 def two_outcomes(facts: list[Fact]) -> list[Fact]:
     """A shown comment whose author was told that it is refused."""
     stream, row = numbered(facts)[3]
-    return [*facts, f.Notice(stream, row.user, row.id, 1001)]
+    return [*facts, f.Notice(10**6, stream, row.user, row.id, 1001)]
 
 
 def false_epoch(facts: list[Fact]) -> list[Fact]:
@@ -439,6 +460,7 @@ PLANTS: list[tuple[Kind, Plant]] = [
     (Kind.LOST, lost_acknowledged),
     (Kind.LOST, lost_on_the_way),
     (Kind.LOST, lost_notice),
+    (Kind.LOST, lost_word),
     (Kind.LOST, lost_fanout),
     (Kind.DUPLICATE, duplicate_number),
     (Kind.DUPLICATE, duplicate_to_viewer),
@@ -457,6 +479,7 @@ PLANTS: list[tuple[Kind, Plant]] = [
     (Kind.PHANTOM, phantom_never_published),
     (Kind.PHANTOM, phantom_failed),
     (Kind.PHANTOM, phantom_command),
+    (Kind.PHANTOM, phantom_word),
     (Kind.CHANGED, changed_for_viewer),
     (Kind.CHANGED, changed_in_log),
     (Kind.UNMODERATED, unmoderated_no_verdict),
@@ -476,6 +499,7 @@ PLANTS: list[tuple[Kind, Plant]] = [
     (Kind.FALSE_EPOCH, false_epoch),
     (Kind.FALSE_EPOCH, false_epoch_told),
     (Kind.MISDELIVERED, misdelivered),
+    (Kind.MISDELIVERED, misdelivered_word),
     (Kind.BROKEN_LOG, broken_log),
     (Kind.NOT_QUARANTINED, not_quarantined),
 ]

@@ -119,7 +119,7 @@ def test_notices_flat_rows_and_dead_letters() -> None:
         "at": 1,
         "origin": ORIGIN,
     }
-    assert read(NOTICES, notice) == [f.Notice("s", "u", "i", 1001)]
+    assert read(NOTICES, notice) == [f.Notice(9, "s", "u", "i", 1001)]
     flat = item() | {"stream_id": "s", "epoch": "k-0", "seq": 1, "at": 5}
     assert read(FLAT, flat) == [
         f.Row(0.0, "flat", "s", "k-0", f.Content(1, "comment", "i", "u", f.text_hash("é")))
