@@ -35,17 +35,18 @@ def consumed(stack: RealStack, topic: str, stream: str) -> Any:
     from confluent_kafka.schema_registry.avro import AvroDeserializer
     from confluent_kafka.serialization import MessageField, SerializationContext
 
-    decode = AvroDeserializer(SchemaRegistryClient({"url": f"http://{stack.api}"}))
     servers = f"127.0.0.1:{stack.port_base + 2}"
     settings = {"bootstrap.servers": servers, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"}
     consumer = confluent_kafka.Consumer(settings)
     consumer.subscribe([topic])
     try:
-        for _ in range(LIMIT_SECONDS * 5):
-            message = consumer.poll(0.2)
-            if message is None or message.error() or message.key() != stream.encode():
-                continue
-            return decode(message.value(), SerializationContext(topic, MessageField.VALUE))
+        with SchemaRegistryClient({"url": f"http://{stack.api}"}) as registry:
+            decode = AvroDeserializer(registry)
+            for _ in range(LIMIT_SECONDS * 5):
+                message = consumer.poll(0.2)
+                if message is None or message.error() or message.key() != stream.encode():
+                    continue
+                return decode(message.value(), SerializationContext(topic, MessageField.VALUE))
     finally:
         consumer.close()
     raise AssertionError(f"{topic} has nothing of the stream")
@@ -66,14 +67,14 @@ async def test_its_client_knows_the_subjects(stack: RealStack) -> None:
     from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
 
     def look() -> None:
-        client = SchemaRegistryClient({"url": f"http://{stack.api}"})
-        subject = f"{FLAT.name}-value"
-        assert subject in client.get_subjects()
-        latest = client.get_latest_version(subject)
-        assert client.get_versions(subject) == list(range(1, latest.version + 1))
-        assert client.lookup_schema(subject, latest.schema).schema_id == latest.schema_id
-        assert client.register_schema(subject, latest.schema) == latest.schema_id
-        with pytest.raises(SchemaRegistryError):
-            client.register_schema(subject, Schema('"string"', "AVRO"))
+        with SchemaRegistryClient({"url": f"http://{stack.api}"}) as client:
+            subject = f"{FLAT.name}-value"
+            assert subject in client.get_subjects()
+            latest = client.get_latest_version(subject)
+            assert client.get_versions(subject) == list(range(1, latest.version + 1))
+            assert client.lookup_schema(subject, latest.schema).schema_id == latest.schema_id
+            assert client.register_schema(subject, latest.schema) == latest.schema_id
+            with pytest.raises(SchemaRegistryError):
+                client.register_schema(subject, Schema('"string"', "AVRO"))
 
     await asyncio.to_thread(look)
