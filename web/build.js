@@ -31,5 +31,18 @@ await build({
   minify: true,
   logLevel: "warning",
 });
+// The moderators' console, which the API serves.
+await build({
+  absWorkingDir: here,
+  entryPoints: { console: "src/console/console.js", "console-style": "src/console/console.css" },
+  outdir: join(output, "console"),
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "linked",
+  logLevel: "warning",
+});
+await copyFile(join(here, "src", "console", "index.html"), join(output, "console", "index.html"));
 // Last: a page that is there is whole.
 await copyFile(join(here, "src", "index.html"), join(output, "index.html"));

@@ -7,7 +7,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from edge.api import comments, docs, moderation, operations, platform, problems, registry, streams
+from edge.api import comments, console, docs, moderation, operations, platform, problems, registry, streams
 from edge.api.guard import Guard
 from edge.api.models import ProblemView, RegistryProblem
 from edge.api.parts import Parts
@@ -58,6 +58,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.include_router(registry.router, responses=_REGISTRY)
     app.include_router(operations.router)
     app.include_router(docs.router)
+    app.include_router(console.router)
     problems.install(app, _methods)
     app.add_exception_handler(registry.RegistryError, _registry_error)
     app.add_middleware(Guard, metrics=parts.metrics, request_bytes_max=parts.settings.api.request_bytes_max)
