@@ -19,7 +19,7 @@ AUTHORS_REMEMBERED_MAX: Final = 10_000
 TEXTS_REMEMBERED_MAX: Final = 5
 FLOOD_COMMENTS_MAX: Final = 100
 _LINK: Final = re.compile(
-    r"(?:https?|ftp)://\S|\bwww\.[\w-]|\b[\w-]{2,63}\s?(?:\.|\(dot\)|\[dot\])\s?"
+    r"(?:https?|ftp)://\S|\bwww\.[\w-]|\b[\w-]{1,63}(?:\.|\s?[(\[]dot[)\]]\s?)"
     r"(?:com|net|org|info|io|gg|tv|me|co|ly|to|xyz|shop|site|online|live|app|dev|ru|de|uk|fr|cn|br|in)\b(?!\.\w)",
     re.IGNORECASE,
 )

@@ -93,6 +93,13 @@ def test_what_is_no_uuid_is_refused(bad: str) -> None:
         (Facts(ban=Ban("timeout", NOW + 1)), Code.TIMED_OUT),
         (Facts(ban=Ban("ban", NOW)), None),
         (Facts(ban=Ban("shadow")), None),
+        (Facts(everywhere=Ban("ban")), Code.BANNED),
+        (Facts(everywhere=Ban("ban", NOW)), None),
+        (Facts(ban=Ban("hold")), None),
+        (Facts(modes=frozenset({"members_only"})), Code.MEMBERS_ONLY),
+        (Facts(modes=frozenset({"members_only"}), member=True), None),
+        (Facts(modes=frozenset({"members_only"}), creator="u"), None),
+        (Facts(modes=frozenset({"emote_only"})), Code.EMOTE_ONLY),
         (Facts(state="ended"), Code.STREAM_ENDED),
         (Facts(state="ended", ban=Ban("ban")), Code.BANNED),
         (Facts(spent=Spent(Code.SLOW_MODE, 3.0)), Code.SLOW_MODE),
@@ -103,7 +110,7 @@ def test_what_is_no_uuid_is_refused(bad: str) -> None:
 )
 def test_refusals_of_comments(facts: Facts, code: Code | None) -> None:
     """A ban comes before the rest; who is shadow-banned learns nothing; slow mode spares moderators."""
-    refusal = refusal_of_comment(facts, "u", NOW)
+    refusal = refusal_of_comment(facts, "u", NOW, "words")
     assert (refusal.code if refusal else None) == code
 
 
