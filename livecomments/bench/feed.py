@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import typer
 
 from edge.auth import Viewer
 from edge.gateway import Gateway
-from livecomments.bench.watching import Watcher, watching
+from livecomments.bench.watching import Watcher, listening, watching
 from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
 from livecomments.stack import state
@@ -74,6 +74,11 @@ class Figure:
     comments_per_second: float
     p50_ms: float
     p99_ms: float
+    after_first_p50_ms: float
+    """Later than on the faster feed, comment by comment: what comes before the feeds is not in it."""
+    after_first_p99_ms: float
+    published_p50_ms: float | None
+    """From sending to the message on Redis: what the stack needs before the Redis feed begins."""
     missing: int
     edge_cpu: float
     edge_cpu_idle: float
@@ -105,7 +110,10 @@ def feed(
         typer.echo(
             f"{each.feed:<6} {each.watched:>5} of {each.streams:>5} streams"
             f" {each.comments_per_second:>7.1f}/s"
-            f"  p50 {each.p50_ms:7.1f} ms  p99 {each.p99_ms:7.1f} ms  missing {each.missing}"
+            f"  p50 {each.p50_ms:7.1f} ms  p99 {each.p99_ms:7.1f} ms"
+            f"  after the first {each.after_first_p50_ms:5.1f}, {each.after_first_p99_ms:5.1f} ms"
+            f"  missing {each.missing}"
+            f"  published {each.published_p50_ms if each.published_p50_ms is not None else '–'} ms"
             f"  edge {each.edge_cpu:5.1f}% (idle {each.edge_cpu_idle:4.1f}%)"
             f"  redis {each.redis_cpu:5.1f}% (idle {each.redis_cpu_idle:4.1f}%)  kafka {each.kafka_cpu:5.1f}%"
         )
@@ -155,6 +163,7 @@ async def _one(
             pids[f"{name} edge"] = pid
             watchers[name] = await stack.enter_async_context(watching(port, streams[: load.watched]))
             idle[name] = await _cpu(pids, IDLE_SECONDS)
+        published = await stack.enter_async_context(listening(settings.redis, streams[: load.watched]))
         await _comment(gateway, streams, load.comments_per_second, WARM_SECONDS)
         counting = asyncio.create_task(_cpu(pids, seconds))
         sent = await _comment(gateway, streams, load.comments_per_second, seconds)
@@ -168,7 +177,8 @@ async def _one(
             streams=load.streams,
             watched=load.watched,
             comments_per_second=round(len(sent) / seconds, 1),
-            **_latency(watchers[name], watched),  # type: ignore[arg-type]
+            **_latency(watchers[name], watchers.values(), watched),  # type: ignore[arg-type]
+            published_p50_ms=_waited_ms(published, watched) if name == "redis" else None,
             edge_cpu=cpu[f"{name} edge"],
             edge_cpu_idle=idle["redis"][f"{name} edge"],
             redis_cpu=cpu["redis"],
@@ -264,15 +274,28 @@ async def _arrival(watchers: Mapping[str, Watcher], sent: Mapping[str, object]) 
         await asyncio.sleep(0.05)
 
 
-def _latency(watcher: Watcher, sent: Mapping[str, float]) -> dict[str, float]:
-    waits = sorted(watcher.arrived[id_] - at for id_, at in sent.items() if id_ in watcher.arrived)
-    if not waits:
+def _latency(watcher: Watcher, both: Collection[Watcher], sent: Mapping[str, float]) -> dict[str, float]:
+    everywhere = [id_ for id_ in sent if all(id_ in each.arrived for each in both)]
+    if not everywhere:
         raise Failure(Exit.UNHEALTHY, "nothing arrived: see `livecomments status` and the logs of the stack")
+    waits = [watcher.arrived[id_] - sent[id_] for id_ in everywhere]
+    after = [watcher.arrived[id_] - min(each.arrived[id_] for each in both) for id_ in everywhere]
     return {
-        "p50_ms": round(waits[len(waits) // 2] * 1000, 1),
-        "p99_ms": round(waits[len(waits) * 99 // 100] * 1000, 1),
-        "missing": len(sent) - len(waits),
+        "p50_ms": _percentile_ms(waits, 50),
+        "p99_ms": _percentile_ms(waits, 99),
+        "after_first_p50_ms": _percentile_ms(after, 50),
+        "after_first_p99_ms": _percentile_ms(after, 99),
+        "missing": len(sent) - sum(id_ in watcher.arrived for id_ in sent),
     }
+
+
+def _waited_ms(published: Mapping[str, float], sent: Mapping[str, float]) -> float | None:
+    waits = [published[id_] - at for id_, at in sent.items() if id_ in published]
+    return _percentile_ms(waits, 50) if waits else None
+
+
+def _percentile_ms(seconds: Sequence[float], percent: int) -> float:
+    return round(1000 * sorted(seconds)[len(seconds) * percent // 100], 1)
 
 
 async def _cpu(pids: Mapping[str, int], seconds: float) -> dict[str, float]:

@@ -6,7 +6,13 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from redis.asyncio import Redis
 from websockets.asyncio.client import ClientConnection, connect
+
+from edge.tasks import end
+from schemas import stores
+from schemas.codec import codec
+from schemas.settings import Redis as RedisSettings
 
 STREAMS_PER_CONNECTION = 250
 UNDER_WAY_MAX = 16
@@ -83,3 +89,28 @@ async def watching(port: int, streams: Sequence[str]) -> AsyncIterator[Watcher]:
         yield watcher
         with contextlib.suppress(asyncio.CancelledError):
             watcher.check()
+
+
+@asynccontextmanager
+async def listening(redis: RedisSettings, streams: Sequence[str]) -> AsyncIterator[dict[str, float]]:
+    """Listen to the streams' channels; comment id → when it was published."""
+    client: Redis = Redis.from_url(redis.url)
+    pubsub, arrived = client.pubsub(), dict[str, float]()
+    for at in range(0, len(streams), STREAMS_PER_CONNECTION):
+        await pubsub.subscribe(*map(stores.channel, streams[at : at + STREAMS_PER_CONNECTION]))
+
+    async def read() -> None:
+        now, decode = asyncio.get_running_loop().time, codec("fanout").decode
+        async for message in pubsub.listen():
+            if message["type"] == "message":
+                at = now()
+                for event in decode(message["data"])["events"]:
+                    arrived.setdefault(event["id"], at)
+
+    task = asyncio.create_task(read())
+    try:
+        yield arrived
+    finally:
+        await end([task])
+        await pubsub.aclose()  # type: ignore[no-untyped-call]
+        await client.aclose()
