@@ -19,6 +19,8 @@ from schemas.settings import Auth
 TOKEN_SECONDS = 24 * 3600
 BACKDATED_SECONDS = 2 * 3600
 """Tokens are older than any clock is shifted: what is tested is not whether they count."""
+AUTHORS_MIN = 12
+COMMENTS_PER_SECOND_MIN = 8.0
 SDK_SHARE = 0.05
 SLOW_SHARE = 0.04
 NEVER_READING_SHARE = 0.02
@@ -35,11 +37,17 @@ NEVER_READING = Pace(rest=None)
 class Size:
     """How much goes on. ``comments_per_second``: of all streams together; so ``commands_per_second``."""
 
+    viewers: int
+    authors: int
+    comments_per_second: float
     streams: int = 6
-    viewers: int = 200
-    authors: int = 12
-    comments_per_second: float = 20.0
     commands_per_second: float = 1.5
+
+    @classmethod
+    def of(cls, viewers: int) -> "Size":
+        """Return what goes with so many viewers: 24 authors and 30 comments a second with 200."""
+        authors = max(AUTHORS_MIN, round(viewers * 0.12))
+        return cls(viewers, authors, max(COMMENTS_PER_SECOND_MIN, viewers * 0.15))
 
 
 @dataclass(frozen=True, slots=True)

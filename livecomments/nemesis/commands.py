@@ -19,7 +19,7 @@ ROUND_MINUTES = 3.0
 ROUNDS_MAX = 10
 PORT_BASE = 23_600
 DELIVERIES_PER_SECOND_VIEWER_MIN = 0.5
-FAULTS_PER_SECOND_MIN = 1 / 25
+FAULTS_PER_SECOND_MIN = 1 / 18
 
 
 def nemesis(  # noqa: PLR0917 - Typer calls it by name
@@ -74,7 +74,7 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
         seed,
         count,
         seconds,
-        Size(viewers=viewers),
+        Size.of(viewers),
         Minimum(
             publishes=round(seconds),
             deliveries=round(seconds * DELIVERIES_PER_SECOND_VIEWER_MIN * viewers),
