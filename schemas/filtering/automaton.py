@@ -13,6 +13,7 @@ from schemas.filtering.rules import Rule
 from schemas.filtering.unicode import bare, is_unspaced, lookalike
 
 Matches = Callable[[bytes], list[tuple[int, int, int]]]
+_ODD: Final = len(folding.ODD_REPEATS)
 _UNDONE: Final = folding.JOINED | folding.LEET | folding.SQUEEZED
 
 
@@ -61,10 +62,13 @@ class Automaton:
         self.matches: Matches = partial(automaton.find_matches_as_indexes, overlapping=True)
         """Return every (what, start, end) in some bytes; `meant` says what."""
 
-    @staticmethod
-    def has_odd_repeats(matches: list[tuple[int, int, int]]) -> bool:
-        """Whether letters are repeated so that the squeezed forms are to be looked at."""
-        return min(matches)[0] < len(folding.ODD_REPEATS)
+    def sifted(self, haystack: bytes) -> tuple[list[tuple[int, int, int]], bool]:
+        """Return the matches of rules, and whether letters are repeated oddly (`folding.ODD_REPEATS`)."""
+        found = self.matches(haystack)
+        if not found:
+            return found, False
+        rules = [match for match in found if match[0] >= _ODD]
+        return rules, len(rules) < len(found)
 
     def meant(self, what: int, form: int) -> list[Key]:
         """Return the keys that a match stands for in a form."""

@@ -86,6 +86,7 @@ _CHAR = rb"(?:[0-9a-z]|[\xc2-\xf4][\x80-\xbf]++)"
 _LETTER = rb"([a-z]|[\xc2-\xf4][\x80-\xbf]++)"
 _DOUBLED_WIDE = re.compile(rb"([\xc2-\xf4][\x80-\xbf]++)\1")
 _REPEATS = re.compile(_LETTER + rb"\1+")
+_REPEATS_ASCII = re.compile(rb"([a-z])\1+")
 _FIRST = itemgetter(1)
 _DOUBLED_NEVER = b"ahijkquvwxy"
 _VOWELS = b"aeiouyh"
@@ -221,7 +222,7 @@ def squeezed(forms: Sequence[Formed]) -> list[Formed]:
     """Return the squeezed forms of those that have repeats."""
     found = []
     for each in forms:
-        text = _REPEATS.sub(_FIRST, each.text)
+        text = (_REPEATS_ASCII if each.text.isascii() else _REPEATS).sub(_FIRST, each.text)
         if text != each.text:
             found.append(Formed(each.form | SQUEEZED, text, each.words, each.text))
     return found
@@ -232,9 +233,21 @@ def has_wide_repeats(forms: Iterable[Formed]) -> bool:
     return any(_DOUBLED_WIDE.search(each.text) for each in forms)
 
 
-def _undo(raw: bytes, form: int, found: list[Formed]) -> None:
+def is_undisguised(raw: bytes) -> bool:
+    """Whether a text's punctuation parts no word, and its digits and signs are no letters."""
+    return not _is_leeted(raw) and not PARTED.search(raw)
+
+
+def _is_leeted(raw: bytes) -> bool:
     kinds = raw.translate(_KINDS)
-    leeted = any(map(kinds.__contains__, _LEETED)) or (b"0000" in kinds and _LONG_NUMBER.search(raw))
+    for pair in _LEETED:
+        if pair in kinds:
+            return True
+    return b"0000" in kinds and _LONG_NUMBER.search(raw) is not None
+
+
+def _undo(raw: bytes, form: int, found: list[Formed]) -> None:
+    leeted = _is_leeted(raw)
     if not leeted and not PARTED.search(raw):
         return
     words = b" %b " % b" ".join(raw.split())

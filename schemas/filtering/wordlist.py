@@ -54,27 +54,33 @@ class WordList:
         if text.isascii():
             raw = text.encode()
             marks = raw.translate(None, folding.NO_MARKS)
-            if not marks:
-                # Most comments: letters and spaces. Here each call counts.
+            if not marks or folding.is_undisguised(raw):
+                # Most comments. Here each call counts.
                 plain = b" " + b" ".join(raw.translate(folding.PLAIN_TABLE).split()) + b" "
                 if not folding.has_single_letters(plain):
                     for automaton in self._automata:
                         if automaton.matches(plain):
                             break
                     else:
-                        return self._patterns.find(casefolded(text)) if self._patterns else None
+                        return self._excepted(text, self._as_it_stands(text, marks))
         else:
             raw, marks = text.encode(errors="replace"), b""
-        hit = self._find(text, raw, marks)
-        if hit is not None and self._exceptions:
-            cut = self._exceptions.cut(casefolded(text))
-            raw = cut.encode(errors="replace")
-            hit = self._find(cut, raw, raw.translate(None, folding.NO_MARKS))
-        return hit
+        return self._excepted(text, self._find(text, raw, marks))
+
+    def _excepted(self, text: str, hit: Hit | None) -> Hit | None:
+        """Look again without what the list's exceptions cover."""
+        if hit is None or not self._exceptions:
+            return hit
+        cut = self._exceptions.cut(casefolded(text))
+        raw = cut.encode(errors="replace")
+        return self._find(cut, raw, raw.translate(None, folding.NO_MARKS))
 
     def _find(self, text: str, raw: bytes, marks: bytes) -> Hit | None:
         if self._automata and (hit := self._formed(text, raw)):
             return hit
+        return self._as_it_stands(text, marks)
+
+    def _as_it_stands(self, text: str, marks: bytes) -> Hit | None:
         symbols = not text.isascii() or marks.translate(None, self._no_literals)
         if self._literals and symbols and (hit := self._literals.find(casefolded(text))):
             return hit
@@ -83,17 +89,17 @@ class WordList:
     def _formed(self, text: str, raw: bytes) -> Hit | None:
         forms = folding.forms(raw, folding.PLAIN) if text.isascii() else _read(text)
         haystack = b"\n".join([formed.text for formed in forms])
-        is_squeezed = False
+        squeezed: list[Formed] | None = None
         for automaton in self._automata:
-            matches = automaton.matches(haystack)
-            if not matches:
+            matches, odd = automaton.sifted(haystack)
+            if matches and (hit := self._judged(automaton, matches, forms)):
+                return hit
+            if not odd:
                 continue
-            if not is_squeezed and automaton.has_odd_repeats(matches):
-                is_squeezed = True
-                forms += folding.squeezed(forms)
-                haystack = b"\n".join([formed.text for formed in forms])
-                matches = automaton.matches(haystack)
-            if hit := self._judged(automaton, matches, forms):
+            if squeezed is None:
+                squeezed = folding.squeezed(forms)
+            matches, _ = automaton.sifted(b"\n".join([formed.text for formed in squeezed]))
+            if matches and (hit := self._judged(automaton, matches, squeezed)):
                 return hit
         return None
 
@@ -150,6 +156,7 @@ def _read(text: str) -> list[Formed]:
             forms += folding.forms(spaced(reading).encode(errors="replace"), form)
             if (closed := closed_up(reading)) != reading:
                 forms.append(Formed(form | folding.JOINED, folding.plain(closed.encode(errors="replace"))))
+    # The sieve for repeats is of ASCII letters alone.
     return forms + folding.squeezed(forms) if folding.has_wide_repeats(forms) else forms
 
 
