@@ -13,6 +13,7 @@ from livecomments.cli import LazyVerbs
 
 BENCHES: dict[str, str] = {
     "archive": "livecomments.bench.archive:archive",
+    "edge": "livecomments.bench.edge:edge",
     "feed": "livecomments.bench.feed:feed",
     "moderation": "livecomments.bench.moderation:moderation",
     "sampling": "livecomments.bench.sampling:sampling",
