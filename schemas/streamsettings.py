@@ -15,6 +15,8 @@
 | ``chars_max`` | of a comment; 0: the platform's limit alone |
 | ``flood_comments``, ``flood_seconds`` | so many comments of one viewer in so many seconds; 0: any |
 | ``repeat_seconds`` | for so long a viewer may not send the same text again; 0: they may |
+| ``sampling`` | ``auto``, ``on`` or ``off``: whether viewers get a selection; the platform's alone to say |
+| ``sampling_viewers`` | from how many viewers on, with ``auto``; 0: the platform's threshold |
 """
 
 from collections.abc import Callable, Mapping
@@ -39,15 +41,19 @@ NUMBERS: Final[Mapping[str, int]] = {
     "flood_comments": 100,
     "flood_seconds": 3_600,
     "repeat_seconds": 3_600,
+    "sampling_viewers": 1_000_000_000,
 }
 """Name → the largest; the smallest is 0."""
 FLAGS: Final = frozenset({"members_only", "emote_only", "review"})
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "words_action": ("reject", "hold"),
     "links": ("allow", "hold", "reject"),
+    "sampling": ("auto", "on", "off"),
 }
 CREATORS: Final = frozenset({"moderators", "title"})
 """Settings that an appointed moderator may not change."""
+PLATFORMS: Final = frozenset({"sampling", "sampling_viewers"})
+"""Settings that the platform alone changes: what a stream costs it hangs on them."""
 
 
 def fault_of(settings: Mapping[str, Any]) -> str | None:

@@ -82,6 +82,9 @@ def _settings(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
     if streamsettings.CREATORS & value.keys() and not _is_creator(rules, item):
         names = ", ".join(sorted(streamsettings.CREATORS & value.keys()))
         return Verdict("reject", Code.NOT_MODERATOR, f"only the creator changes {names}")
+    if streamsettings.PLATFORMS & value.keys() and item["role"] != "platform":
+        names = ", ".join(sorted(streamsettings.PLATFORMS & value.keys()))
+        return Verdict("reject", Code.NOT_MODERATOR, f"only the platform changes {names}")
     for name, given in value.items():
         match name:
             case "words":

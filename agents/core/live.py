@@ -140,7 +140,7 @@ def override_of(events: Iterable[Mapping[str, Any]], known: Override) -> Overrid
         if event["type"] == "settings" and event["command"] and event["command"]["settings"]:
             said = json.loads(event["command"]["settings"])
             mode = said.get("sampling", known.mode)
-            viewers = said.get("sampling_viewers_threshold", known.viewers)
+            viewers = said.get("sampling_viewers", known.viewers) or None
             known = Override(mode if mode in MODES else known.mode, viewers)
     return known
 

@@ -79,6 +79,8 @@ class StreamSettings(_Request):
     flood_comments: int | None = None
     flood_seconds: int | None = None
     repeat_seconds: int | None = None
+    sampling: str | None = None
+    sampling_viewers: int | None = None
 
 
 class NewBan(_Request):
