@@ -337,7 +337,7 @@ class Hub:
         if stream.pins:
             return
         if stream.audience.count:
-            stream.ring.trim(now)
+            stream.ring.trim(now, stream.sent)
             if not stream.seeded:
                 self._reading(stream, self._seed)
         elif now - stream.quiet_since > self._edge.ring_seconds:

@@ -134,10 +134,11 @@ class Ring:
         self._first = self._expired = 0
         self._allowed, self._prune_at = self._sizes[0], OVERLAY_ENTRIES_MAX
 
-    def append(self, step: Step, now: float, *, hold: bool = False) -> bool:
+    def append(self, step: Step, now: float, *, hold: bool = False, keep_after: int | None = None) -> bool:
         """Take what follows; whether it hides anything. Another epoch or a gap starts over behind it.
 
         ``hold``: drop nothing because of it (while somebody reads what goes before), within GROWTH_MAX.
+        ``keep_after``: as for `trim`.
         """
         if step.epoch != self.epoch or step.from_seq != self.end:
             self.begin(step.epoch, step.from_seq)
@@ -147,7 +148,7 @@ class Ring:
         hides = self._overlay(step.events)
         self._marks.append((now, step.to_seq))
         if not hold or len(self.events) > GROWTH_MAX * self._sizes[0]:
-            self.trim(now)
+            self.trim(now, keep_after)
         return hides
 
     def prepend(self, epoch: str, start: int, events: Sequence[Mapping[str, Any]], now: float) -> bool:
@@ -170,13 +171,15 @@ class Ring:
         self.start = start
         return True
 
-    def trim(self, now: float) -> None:
-        """Drop what is too old or too much."""
+    def trim(self, now: float, keep_after: int | None = None) -> None:
+        """Drop what is too old or too much, but nothing behind ``keep_after``: that was not sent yet."""
         events_max, events_min, seconds = self._sizes
         while self._marks and self._marks[0][0] < now - seconds:
             self._expired = max(self._expired, self._marks.popleft()[1])
         old = min(bisect_right(self._seqs, self._expired), len(self.events) - events_min)
         count = max(old, len(self.events) - self._allowed)
+        if keep_after is not None:
+            count = min(count, bisect_right(self._seqs, keep_after))
         if count > 0:
             self.start = self._seqs[count - 1]
             del self.events[:count], self._seqs[:count]

@@ -22,6 +22,9 @@ from edge.shelf import PART_EVENTS, Form, Shelf
 from edge.stats import Stats
 from schemas.continuity import Step, follow
 
+WINDOW_EVENTS_MAX = 256
+"""Waiting for the end of a window; with so many it ends at once, so that the ring never outruns it."""
+
 
 class Stream:
     """See the module. ``epoch``: the cluster's, for a stream that nobody has seen."""
@@ -29,6 +32,7 @@ class Stream:
     __slots__ = (
         "_epoch",
         "_shelf",
+        "_waiting",
         "audience",
         "channel",
         "floor",
@@ -69,6 +73,7 @@ class Stream:
         self.quiet_since = 0.0
         self._epoch = epoch
         self._shelf = Shelf()
+        self._waiting = 0
 
     @property
     def position(self) -> Position:
@@ -97,11 +102,14 @@ class Stream:
         broken = step.epoch != ring.epoch or step.from_seq != ring.end
         if broken:
             self._break_off(step)
-        hides = ring.append(step, now, hold=self.pins > 0)
+        hides = ring.append(step, now, hold=self.pins > 0, keep_after=self.sent)
         if broken or hides or segment["sampled"] != self.sampled:
             self._shelf.clear()
         self.viewers, self.sampled, self.quiet_since = segment["viewers"], segment["sampled"], now
         self.new = False
+        self._waiting += len(step.events)
+        if self._waiting >= WINDOW_EVENTS_MAX:
+            self.deliver()
         return True
 
     def seed(self, epoch: str, segments: Sequence[Mapping[str, Any]], head: int, now: float) -> None:
@@ -127,7 +135,7 @@ class Stream:
         after, upto, hole = self.sent, self.ring.end, self.lost_before
         if upto <= after and hole is None:
             return
-        self.sent, self.lost_before = upto, None
+        self.sent, self.lost_before, self._waiting = upto, None, 0
         self.stats.windows += 1
         if not self.audience.count:
             return

@@ -27,6 +27,7 @@ def made(*segments: dict[str, Any], events_max: int = 5_000) -> Stream:
     for each in segments:
         stream.take(each, 0.0)
     stream.deliver()
+    ring.trim(0.0, stream.sent)
     return stream
 
 

@@ -1,5 +1,6 @@
 """Live windows: encoded once a group, one write a socket, and who sees what."""
 
+import json
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from edge.ring import Ring
 from edge.stats import Stats
 from edge.stream import Stream
 from tests.edge.fakes import EPOCH, STREAM, comment, comments, segment
+from tests.edge.reference import payloads
 
 
 class Counting(JsonCodec):
@@ -147,3 +149,20 @@ def test_seeding_sends_doubters_back() -> None:
     stream.seed(EPOCH, [comments(1, 9)], 9, 0.0)
     assert sink.ended == [stream.channel]
     assert stream.sent == 9
+
+
+def test_a_window_larger_than_the_ring_loses_nothing() -> None:
+    """What waits to be sent is not dropped because it is much: the window ends early."""
+    stream = Stream(STREAM, EPOCH, Ring(events_max=100, events_min=0, seconds=60), Stats())
+    sink = join(stream, JsonCodec(), "a", 0)
+    for first in range(1, 2_001, 50):
+        stream.take(comments(first, first + 49), 0.0)
+    stream.take(comments(2_001, 3_000), 0.0)
+    stream.deliver()
+    [*documents] = [
+        json.loads(payload)["push"]["pub"]["data"] for frame in sink.frames for payload in payloads(frame)
+    ]
+    assert [event["seq"] for each in documents for event in each["events"]] == list(range(1, 3_001))
+    assert len(stream.ring.events) <= 100 + 256 + 1_000
+    stream.ring.trim(0.0, stream.sent)
+    assert len(stream.ring.events) == 100

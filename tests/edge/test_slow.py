@@ -9,11 +9,14 @@ import pytest
 
 from edge import connection as module
 from edge.connection import Connection
+from edge.stream import WINDOW_EVENTS_MAX
 from tests.edge.fakes import STREAM, Stage, comment, segment, stage, until
 from tests.edge.raw import CONNECT, Raw, command, upgraded
 from tests.edge.test_sdk import client_of, watch
 
 TEXT = "x" * 450
+FRAME_BYTES = (WINDOW_EVENTS_MAX + 50) * 700
+"""Of the largest frame: the one that fills an outbox was taken whole."""
 SUBSCRIBE = command(id=2, subscribe={"channel": f"stream:{STREAM}"})
 
 
@@ -41,7 +44,7 @@ async def fill(on: Stage) -> Connection:
     """Send until a socket is full."""
     async with asyncio.timeout(20):
         while not any(each._blocked_at is not None for each in on.server.connections):
-            push(on, 100)
+            push(on, 50)
             await asyncio.sleep(0.002)
     return stuck(on)
 
@@ -62,11 +65,11 @@ async def test_a_stuck_viewer_costs_its_outbox_and_no_more() -> None:
         async with upgraded(on, receive_bytes=4_096) as peer:
             await enter(peer)
             connection = await fill(on)
-            for _ in range(30):
-                push(on, 100)
-                await asyncio.sleep(0.01)
+            for _ in range(60):
+                push(on, 50)
+                await asyncio.sleep(0.005)
             held = connection._transport.get_write_buffer_size()
-            assert held < 256 * 1024 + 100 * 700
+            assert held < 256 * 1024 + FRAME_BYTES
             last = on._last  # type: ignore[attr-defined]
             await until(lambda: seen.seqs[-1:] == [last], 20)
             assert seen.seqs == list(range(1, last + 1))
@@ -183,4 +186,4 @@ async def test_many_stuck_viewers_leave_the_others_alone() -> None:
                 seqs = [event["seq"] for document in found for event in document["events"]]
                 assert seqs == list(range(1, 2_001))
             held = [each._transport.get_write_buffer_size() for each in on.server.connections]
-            assert max(held) < 256 * 1024 + 100 * 700
+            assert max(held) < 256 * 1024 + FRAME_BYTES

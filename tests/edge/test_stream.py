@@ -253,6 +253,7 @@ class StreamMachine(RuleBasedStateMachine):
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that every catch-up takes several."""
     monkeypatch.setattr(stream_module, "PART_EVENTS", 3)
+    monkeypatch.setattr(stream_module, "WINDOW_EVENTS_MAX", 60)
     monkeypatch.setattr(admission_module, "PART_EVENTS", 3)
     monkeypatch.setattr(admission_module, "REPLY_BYTES_MAX", 700)
 
