@@ -17,6 +17,7 @@ from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
 from livecomments.stack.addresses import stack_settings
 from schemas.archive import Archive, ArchiveError, ArchiveUnavailable, open_archive
+from schemas.logs import configure
 from schemas.routing import partition_of
 from schemas.settings import Settings
 
@@ -207,6 +208,7 @@ def _run(work: Coroutine[Any, Any, T], settings: Settings) -> T:
 
     from agents.errors import StageError  # noqa: PLC0415
 
+    configure(settings.log, "archive")
     try:
         return asyncio.run(work)
     except ArchiveError as error:

@@ -10,10 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from heapq import merge
-from itertools import pairwise
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
@@ -28,13 +25,13 @@ from schemas.archive.base import (
     Page,
     Stored,
 )
-from schemas.archive.cassandra_cql import EVENT_TABLES, STATEMENTS
+from schemas.archive.cassandra_cql import STATEMENTS
 from schemas.archive.cassandra_erase import erase
-from schemas.archive.cassandra_rows import READERS, SEQ_MAX, Partition, bucket_of
+from schemas.archive.cassandra_reads import ALL_EVENTS, COMMENTS_ALONE, Reads
+from schemas.archive.cassandra_rows import SEQ_MAX, Partition
 from schemas.archive.cassandra_session import FAULTS, Session, unavailable
 from schemas.archive.gathering import Gathering
-from schemas.archive.paging import Draft, EpochRow, holes, oldest_first, seek
-from schemas.overlay import Overlay
+from schemas.archive.paging import Draft, holes, seek
 from schemas.records import Event, Sequenced
 
 RETRY_SECONDS_FIRST = 0.5
@@ -42,19 +39,8 @@ RETRY_SECONDS_MAX = 5.0
 LISTED_MAX = 200_000
 """Epochs and buckets that the writer remembers to have listed; beyond it starts over."""
 DAY_SECONDS = 86_400
-TARGETS_PER_QUERY = 250
-ALL_EVENTS = tuple(EVENT_TABLES)
-COMMENTS_ALONE = ("comments_by_stream",)
 
 log = structlog.get_logger()
-
-
-class _Place(NamedTuple):
-    """An epoch of a stream as stored: its buckets, ascending, and its last number."""
-
-    epoch: str
-    buckets: Sequence[int]
-    seq: int
 
 
 class CassandraArchive(Archive):
@@ -124,26 +110,33 @@ class CassandraArchive(Archive):
         comments_only: bool = True,
     ) -> Page | None:
         """Return a page; the hides are read behind its rows."""
-        draft = Draft(from_seq, limit)
-        places = await self._places(stream_id, epoch)
+        draft, reads = Draft(from_seq, limit), self._reading()
+        last = SEQ_MAX if to_seq is None else to_seq
+        tables = COMMENTS_ALONE if comments_only else ALL_EVENTS
+        places = await reads.places(stream_id, epoch)
+        known = len(places) > 1
+        if known:
+            places = [place for place, _ in await reads.stored(places)]
         if not places:
             return None
         place = places[-1]
-        last = place.seq if to_seq is None else to_seq
-        tables = COMMENTS_ALONE if comments_only else ALL_EVENTS
         while True:
-            found = await self._slice(stream_id, place, (draft.at, last), draft.chunk, tables)
-            if draft.take(found, await self._overlay(stream_id, place.epoch, found)):
+            found = await reads.slice(place, (draft.at, last), draft.chunk, tables)
+            # With one epoch, as almost always, the rows themselves say whether the stream is known.
+            if not found and not known and await reads.end(place) is None:
+                return None
+            known = True
+            if draft.take(found, await reads.overlay(place, found)):
                 return draft.page(place.epoch)
 
     async def raw(self, stream_id: str, epoch: str, from_seq: int, to_seq: int) -> Sequence[Event]:
         """Return all that is stored of a range."""
         found: list[Event] = []
-        for place in await self._places(stream_id, epoch):
-            at = from_seq
-            while part := await self._slice(stream_id, place, (at, to_seq), PAGE_EVENTS_MAX, ALL_EVENTS):
-                found += part
-                at = part[-1]["seq"] + 1
+        reads = self._reading()
+        (place,) = await reads.places(stream_id, epoch)
+        while part := await reads.slice(place, (from_seq, to_seq), PAGE_EVENTS_MAX, ALL_EVENTS):
+            found += part
+            from_seq = part[-1]["seq"] + 1
         return found
 
     async def end(self, stream_id: str) -> Stored | None:
@@ -153,35 +146,30 @@ class CassandraArchive(Archive):
 
     async def epochs(self, stream_id: str) -> Sequence[Stored]:
         """Return every epoch, oldest first."""
-        return [Stored(place.epoch, place.seq) for place in await self._places(stream_id)]
+        reads = self._reading()
+        return [end for _, end in await reads.stored(await reads.places(stream_id))]
 
     async def seq_at(self, stream_id: str, at_ms: int, epoch: str | None = None) -> int | None:
         """Find a time by halving the range of numbers."""
-        places = await self._places(stream_id, epoch)
-        if not places:
+        reads = self._reading()
+        known = await reads.stored(await reads.places(stream_id, epoch))
+        if not known:
             return None
-        search = seek(1, places[-1].seq, at_ms)
+        place, end = known[-1]
+        search = seek(1, end.seq, at_ms)
         try:
             asked = next(search)
             while True:
-                asked = search.send(await self._first(stream_id, places[-1], asked))
+                asked = search.send(await reads.first(place, asked))
         except StopIteration as done:
             found: int | None = done.value
             return found
 
     async def missing(self, stream_id: str, epoch: str, upto: int) -> Sequence[tuple[int, int]]:
         """Return the holes up to ``upto``."""
-        places = await self._places(stream_id, epoch)
-        session = self._open_session()
-
-        def seqs() -> Iterator[int]:
-            for place in places:
-                for bucket in place.buckets:
-                    key = (*Partition(stream_id, epoch, bucket), 1, upto)
-                    found = (session.all_rows(self._prepared[f"seqs {table}"], key) for table in EVENT_TABLES)
-                    yield from (seq for (seq,) in merge(*found))
-
-        return await asyncio.to_thread(lambda: list(holes(seqs(), upto)))
+        reads = self._reading()
+        (place,) = await reads.places(stream_id, epoch)
+        return await asyncio.to_thread(lambda: list(holes(reads.seqs(place, upto), upto)))
 
     async def erase_user(self, user_id: str) -> int:
         """Blank a user's rows: every partition is looked through, since an index would cost each write."""
@@ -191,6 +179,9 @@ class CassandraArchive(Archive):
         if self._session is None:
             raise ArchiveUnavailable("Cassandra: not connected")
         return self._session
+
+    def _reading(self) -> Reads:
+        return Reads(self._open_session(), self._prepared)
 
     def _connect(self) -> Session:
         session = Session.connect(self._settings)
@@ -267,78 +258,3 @@ class CassandraArchive(Archive):
             left = int(event["at"] / 1000 - begin)
             if left > 0:
                 yield event, left
-
-    # Reading.
-
-    async def _places(self, stream_id: str, epoch: str | None = None) -> list[_Place]:
-        """Return a stream's epochs of which events are stored, oldest first, or the one named."""
-        listed = await self._rows_of("buckets", (stream_id,))
-        names = {name for name, _ in listed}
-        names |= {epoch} if epoch is not None else {name for (name,) in await self._rows_of("epochs", ())}
-        if epoch is not None:
-            names = {epoch}
-        buckets = {name: [0, *sorted(bucket for each, bucket in listed if each == name)] for name in names}
-        found = await asyncio.gather(*(self._place(stream_id, name, buckets[name]) for name in buckets))
-        places = [place for place in found if place is not None]
-        if len(places) < 2:
-            return places
-        firsts = await asyncio.gather(*(self._first(stream_id, place, 1) for place in places))
-        began = [first[1] if first else 0 for first in firsts]
-        order = oldest_first(EpochRow(p.epoch, p.seq, at) for p, at in zip(places, began, strict=True))
-        by_epoch = {place.epoch: place for place in places}
-        return [by_epoch[stored.epoch] for stored in order]
-
-    async def _place(self, stream_id: str, epoch: str, buckets: Sequence[int]) -> _Place | None:
-        for bucket in reversed(buckets):
-            key = (*Partition(stream_id, epoch, bucket), 0, SEQ_MAX)
-            ends = await asyncio.gather(*(self._rows_of(f"last {table}", key) for table in EVENT_TABLES))
-            seqs = [row[0] for end in ends for row in end]
-            if seqs:
-                return _Place(epoch, buckets, max(seqs))
-        return None
-
-    async def _slice(
-        self, stream_id: str, place: _Place, seqs: tuple[int, int], limit: int, tables: Sequence[str]
-    ) -> list[Event]:
-        """Return the first ``limit`` stored events of a range, ascending."""
-        found: list[Event] = []
-        for bucket in place.buckets:
-            if not bucket_of(seqs[0]) <= bucket <= bucket_of(seqs[1]):
-                continue
-            key = (*Partition(stream_id, place.epoch, bucket), *seqs, limit - len(found))
-            parts = await asyncio.gather(*(self._rows_of(f"page {table}", key) for table in tables))
-            events = (
-                [READERS[table](row) for row in part] for table, part in zip(tables, parts, strict=True)
-            )
-            found += list(merge(*events, key=itemgetter("seq")))[: limit - len(found)]
-            if len(found) == limit:
-                break
-        return found
-
-    async def _first(self, stream_id: str, place: _Place, seq: int) -> tuple[int, int] | None:
-        """Return (seq, at) of the first event stored at or behind a number."""
-        for bucket in place.buckets:
-            if bucket < bucket_of(seq):
-                continue
-            key = (*Partition(stream_id, place.epoch, bucket), seq, SEQ_MAX)
-            parts = await asyncio.gather(*(self._rows_of(f"first {table}", key) for table in EVENT_TABLES))
-            found = [row for part in parts for row in part if row[1] is not None]
-            if found:
-                first = min(found)
-                return first[0], rows.milliseconds(first[1])
-        return None
-
-    async def _overlay(self, stream_id: str, epoch: str, found: Sequence[Event]) -> Overlay:
-        """Return what hides any of these events, whenever it came."""
-        targets = sorted({event[name] for event in found for name in ("id", "user_id")})
-        cuts = [*range(0, len(targets), TARGETS_PER_QUERY), len(targets)]
-        asked = [(stream_id, epoch, targets[start:end]) for start, end in pairwise(cuts)]
-        overlay = Overlay()
-        for part in await asyncio.gather(*(self._rows_of("hides", each) for each in asked)):
-            for kind, target, seq in part:
-                overlay.hide(kind, target, seq)
-        return overlay
-
-    async def _rows_of(self, name: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-        session = self._open_session()
-        return await session.rows(self._prepared[name], parameters)

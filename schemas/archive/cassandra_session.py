@@ -35,7 +35,9 @@ REQUEST_SECONDS = 10.0
 RECONNECT_SECONDS_FIRST = 0.5
 RECONNECT_SECONDS_MAX = 10.0
 IN_FLIGHT_MAX = 128
-"""Statements of one `send` under way."""
+"""Statements of one `send` under way. Halved when some fail, and raised by a few when all went well."""
+IN_FLIGHT_MIN = 8
+IN_FLIGHT_STEP = 8
 FAILURES_MAX = 16
 """Of one pass; then the rest is not tried."""
 RETRY_SECONDS = (0.1, 0.4, 1.6)
@@ -56,6 +58,7 @@ class Session:
     def __init__(self, cluster: Cluster, session: Any) -> None:
         self.cluster = cluster
         self.raw = session
+        self._in_flight_max = IN_FLIGHT_MAX
 
     @classmethod
     def connect(cls, cassandra: config.Cassandra) -> "Session":
@@ -135,18 +138,18 @@ class Session:
             ArchiveUnavailable: some were not, each tried several times.
 
         """
-        in_flight = IN_FLIGHT_MAX
         for wait in (*RETRY_SECONDS, None):
-            attempt = _Pass(self.raw, in_flight)
+            attempt = _Pass(self.raw, self._in_flight_max)
             failed = attempt.run(statements)
             if not failed:
+                self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + IN_FLIGHT_STEP)
                 return
+            self._in_flight_max = max(IN_FLIGHT_MIN, self._in_flight_max // 2)
             statements = [statement for statement, _ in failed]
             error = failed[0][1]
             if wait is None or not attempt.done:  # none of them: it is away, not overloaded
                 raise unavailable(error) from error
             time.sleep(wait)
-            in_flight = max(4, in_flight // 4)
 
 
 class _Pass:

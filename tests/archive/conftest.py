@@ -26,8 +26,8 @@ def in_thread(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 @pytest.fixture(scope="session")
 def cassandra(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Cassandra]:
     """Run a Cassandra; return how to reach it, with a keyspace that is migrated."""
-    with running(tmp_path_factory.mktemp("cassandra"), "cassandra") as ports:
-        settings = config.Cassandra(port=ports.cassandra, keyspace="tests")
+    with running(tmp_path_factory.mktemp("cassandra"), "cassandra") as servers:
+        settings = servers.settings.cassandra.model_copy(update={"keyspace": "tests"})
         in_thread(CassandraArchive(settings, config.Archive()).migrate)
         yield settings
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from livecomments.bench.lone import running
-from livecomments.stack import state
 from schemas import settings as config
 from schemas.archive import ArchiveError, ArchiveUnavailable, Stored, open_archive
 from schemas.archive import cassandra as module
@@ -177,14 +176,14 @@ async def test_a_node_that_is_away_is_waited_for(
 ) -> None:
     """While Cassandra is dead, writes say so and lose nothing; repeated, they succeed when it is back."""
     directory = tmp_path_factory.mktemp("dying")
-    with running(directory, "cassandra") as ports:
-        archive = CassandraArchive(config.Cassandra(port=ports.cassandra), config.Archive())
+    with running(directory, "cassandra") as servers:
+        archive = CassandraArchive(servers.settings.cassandra, config.Archive())
         await archive.migrate()
         await archive.open()
         stream, away, wrote = stream_name(), 0, 0
         for start in range(1, 2001, 100):
             if start == 501:
-                _kill_cassandra(directory)
+                os.kill(servers.pid("cassandra"), signal.SIGKILL)
             part = [segment(stream, [comment(seq) for seq in range(start, start + 100)])]
             async with asyncio.timeout(LIMIT_SECONDS):
                 while True:
@@ -203,12 +202,3 @@ async def test_a_node_that_is_away_is_waited_for(
         assert page is not None
         assert seqs(page.events) == list(range(400, 700))
         await archive.close()
-
-
-def _kill_cassandra(directory: Any) -> None:
-    """Kill it as SIGKILL does; the stack's supervisor starts it again."""
-    found = state.read(directory)
-    assert found is not None
-    (service,) = found.services
-    assert service.process is not None
-    os.kill(service.process.pid, signal.SIGKILL)
