@@ -31,8 +31,9 @@ from livecomments.stack.plan import stack_environment
 from livecomments.stack.probes import ask
 from livecomments.stack.processes import Child
 from livecomments.stack.spec import Command, Probe
+from schemas.logs import configure
 from schemas.refusals import Refusal
-from schemas.settings import Settings
+from schemas.settings import Log, Settings
 
 FEEDS = ("kafka", "redis")
 READY_SECONDS = 60.0
@@ -100,6 +101,7 @@ def feed(
 ) -> None:
     """Measure delivery through the Kafka and the Redis feed, on a stack that runs."""
     settings = stack_settings(port_base, data)
+    configure(Log(level="warning"), "bench")
     servers = _servers(settings.data)
     loads = [_load(each) for each in load] if load else LOADS
     figures = asyncio.run(_measure(settings, servers, loads, seconds))

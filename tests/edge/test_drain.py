@@ -15,7 +15,7 @@ from tests.fleet.helpers import crowd, until
 
 @given(st.integers(0, 10**6), st.integers(0, 5_000), st.floats(0, 600))
 def test_a_drain_takes_as_long_as_the_others_need(viewers: int, others: int, least: float) -> None:
-    """At least the setting, and no more than 1,000 reconnects a second for each other edge; few go at once."""
+    """At least the setting, and at most 1,000 reconnects a second for each other edge; few go at once."""
     seconds = spread_seconds(viewers, others, least)
     if viewers <= AT_ONCE_MAX:
         assert seconds == 0
