@@ -11,11 +11,13 @@ from aiokafka.errors import KafkaError
 from agents.errors import LogUnavailableError, RecoveryError
 from agents.log import Entry, Record, Span
 from schemas import settings as config
+from schemas.closing import stop_consumer
 from schemas.topics import RECORD_BYTES_MAX
 
 BATCH_BYTES_MAX = RECORD_BYTES_MAX
 """Of one Kafka batch. The default of 16 KiB would make many round trips of one step."""
 POLL_MS = 500
+STOP_SECONDS = 5.0
 READS_AT_ONCE = 8
 """Each has a consumer of its own; the rest wait."""
 
@@ -104,7 +106,7 @@ class KafkaLog:
                         f"{position}, before {end}"
                     )
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer, STOP_SECONDS)
 
     async def start_offset(self, topic: str, partition: int) -> int:
         """Return the first offset there is."""

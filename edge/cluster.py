@@ -3,13 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from edge.errors import StartError
+from schemas.closing import stop_consumer
 from schemas.continuity import epoch_of
 from schemas.settings import Kafka
 from schemas.topics import META
@@ -80,5 +81,4 @@ async def _consumer(kafka: Kafka) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     finally:
-        with suppress(KafkaError, OSError):
-            await consumer.stop()
+        await stop_consumer(consumer, ASK_SECONDS)

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from edge.api.problems import Away
+from schemas.closing import stop_consumer
 from schemas.codec import UndecodableError, codec
 from schemas.routing import partition_of
 from schemas.settings import Kafka
@@ -26,6 +27,7 @@ SCAN_RECORDS_MAX = 20_000
 """That one read looks at; then it says where to go on."""
 READERS_MAX = 4
 READ_SECONDS = 10.0
+STOP_SECONDS = 2.0
 POLL_MS = 500
 
 log = structlog.get_logger()
@@ -66,7 +68,7 @@ class AuditLog:
             await consumer.start()
             yield consumer
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer, STOP_SECONDS)
 
 
 async def _read(

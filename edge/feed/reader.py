@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from edge.feed.base import Place
 from edge.feed.cursor import Cursor
 from edge.stats import Stats
+from schemas.closing import stop_consumer
 from schemas.codec import UndecodableError, codec
 from schemas.settings import Kafka
 from schemas.topics import RECORD_BYTES_MAX, Topic
@@ -152,7 +153,7 @@ class PartitionReader(ABC):
                 log.warning("feed interrupted; connecting again", error=type(error).__name__)
             finally:
                 self._consumer = None
-                await _close(consumer)
+                await stop_consumer(consumer, STOP_SECONDS)
             await asyncio.sleep(wait)
             wait = min(wait * 2, RETRY_SECONDS_MAX)
 
@@ -321,9 +322,3 @@ async def _asking() -> Any:
             yield
     except TimeoutError as error:
         raise KafkaError(f"no answer within {ASK_SECONDS} s") from error
-
-
-async def _close(consumer: AIOKafkaConsumer) -> None:
-    with contextlib.suppress(KafkaError, OSError, TimeoutError):
-        async with asyncio.timeout(STOP_SECONDS):
-            await consumer.stop()
