@@ -113,5 +113,5 @@ class Proxy:
             await gate().wait()
             if sink.can_write_eof() and not sink.is_closing():
                 sink.write_eof()
-        except OSError:  # a reset is passed on as one
+        except (OSError, RuntimeError):  # a reset is passed on as one; so is data behind a half-close
             sink.transport.abort()
