@@ -17,4 +17,4 @@ def estimate(sketches: Iterable[bytes]) -> int:
             union.update(hll_sketch.deserialize(sketch))
         except (RuntimeError, ValueError):
             continue
-    return round(union.get_estimate())
+    return int(union.get_estimate() + 0.5)
