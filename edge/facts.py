@@ -163,7 +163,8 @@ class FactStore:
                 pipe.eval(_BUCKET, 3, *keys, *self._arguments(each))
         rows = iter(await pipe.execute())
         return [
-            _facts(*islice(rows, 4), next(rows) if each.comment_id is not None else (0, 0)) for each in batch
+            _facts(*islice(rows, 4), spent=next(rows) if each.comment_id is not None else (0, 0))
+            for each in batch
         ]
 
     def _arguments(self, request: _Request) -> tuple[str, ...]:
@@ -194,7 +195,12 @@ class FactStore:
 
 
 def _facts(
-    ban: str | None, stream: Sequence[str | None], everywhere: str | None, member: int, spent: Sequence[int]
+    ban: str | None,
+    stream: Sequence[str | None],
+    everywhere: str | None,
+    member: int,
+    *,
+    spent: Sequence[int],
 ) -> Facts:
     state, creator, moderators, modes = stream
     return Facts(
