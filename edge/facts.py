@@ -162,8 +162,9 @@ class FactStore:
                 keys = (stores.bucket(each.stream_id, each.user_id), key, stores.bans(each.stream_id))
                 pipe.eval(_BUCKET, 3, *keys, *self._arguments(each))
         rows = iter(await pipe.execute())
+        # A list: the call would take what is spent from the rows before it takes the four.
         return [
-            _facts(*islice(rows, 4), spent=next(rows) if each.comment_id is not None else (0, 0))
+            _facts(*list(islice(rows, 4)), spent=next(rows) if each.comment_id is not None else (0, 0))
             for each in batch
         ]
 
