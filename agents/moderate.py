@@ -12,13 +12,13 @@ thread and swapped whole: a stream's own before the step that has the command, t
 """
 
 import asyncio
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 import structlog
 
+from agents.audit import audited
 from agents.chunks import covering
 from agents.classifiers import Panel, Subject
 from agents.core import positions
@@ -26,11 +26,12 @@ from agents.core.commands import command, held_by
 from agents.core.policy import Policy
 from agents.core.recent import Recent
 from agents.core.rules import Rules
-from agents.core.verdicts import SILENT, Platform, Verdict, hold, judge
+from agents.core.verdicts import SILENT, Platform, hold, judge
+from agents.lists import Lists, make_lists
 from agents.log import Record
-from agents.stage import Output, PartitionState, Side, Stage, must_follow
+from agents.stage import Output, PartitionState, Stage, must_follow
 from schemas.codec import UndecodableError, codec
-from schemas.filtering import WordList, build, parse_list
+from schemas.filtering import WordList
 from schemas.policies import EVERYWHERE
 from schemas.records import (
     NOTHING,
@@ -40,7 +41,7 @@ from schemas.records import (
     Origin,
 )
 from schemas.records import Rules as RulesRecord
-from schemas.topics import AUDIT, INGESTED, MODERATED, POLICY, RULES_CHANGELOG, Topic
+from schemas.topics import INGESTED, MODERATED, POLICY, RULES_CHANGELOG, Topic
 
 _HAS_WORDS = b'"words"'
 """In the bytes of every record with a command that changes a stream's list (and, rarely, of others)."""
@@ -58,7 +59,6 @@ class ModerateState(PartitionState):
     recent: Recent
     opinions: dict[Origin, str] = field(default_factory=dict)
     """Of the classifier, for the next step."""
-    building: asyncio.Task[None] | None = None
     policy_changed: bool = False
     """Whether the platform's bans are to be projected."""
 
@@ -88,8 +88,7 @@ class ModerateStage(Stage[ModerateState]):
         self._raised = not epoch.endswith("-0")
         self._window_ms = window_ms
         self._panel = panel
-        self._listed: tuple[tuple[str, ...], WordList] = (words.rules, words)
-        """The last list of the platform that was made; partitions share it."""
+        self._lists = Lists(words)
 
     def open(self, partition: int) -> ModerateState:
         """No stream has rules yet."""
@@ -114,7 +113,7 @@ class ModerateStage(Stage[ModerateState]):
                 continue
             items = self._items_of(record)
             if listing:
-                await asyncio.to_thread(_make_lists, items)
+                await asyncio.to_thread(make_lists, items)
             if self._panel is not None:
                 await self._ask(state, items, self._panel)
 
@@ -223,22 +222,9 @@ class ModerateStage(Stage[ModerateState]):
             log.warning("policy skipped", offset=record.offset, reason=error.reason)
             return
         if state.policy.take(items, record.timestamp):
-            self._rebuild(state)
+            self._lists.follow(state.partition, state.policy, state.platform)
         state.platform.bans = state.policy.bans
         state.policy_changed = True
-
-    def _rebuild(self, state: ModerateState) -> None:
-        if state.building is None or state.building.done():
-            state.building = asyncio.get_running_loop().create_task(self._build(state))
-
-    async def _build(self, state: ModerateState) -> None:
-        """Make the platform's list until it is the one that was heard last, then swap it in."""
-        while state.platform.words.rules != (wanted := state.policy.rules):
-            made, found = self._listed
-            if made != wanted:
-                found = await asyncio.to_thread(WordList, wanted)
-                self._listed = (wanted, found)
-            state.platform.swap(found)
 
     async def _ask(self, state: ModerateState, items: Sequence[IngestedItem], panel: Panel) -> None:
         comments = [item for item in items if item["type"] == "comment" and item["text"]]
@@ -270,7 +256,7 @@ class ModerateStage(Stage[ModerateState]):
             rules = state.rules.get(stream_id) or Rules()
             comment = held_by(rules, item) if item["type"] == "approve" else None
             verdict = command(rules, item)
-            output.before.append(_audit(state.partition, item, verdict))
+            output.before.append(audited(state.partition, item, verdict))
         if verdict.changed and rules is not None:
             rules.origin = Origin(item["offset"], item["index"])
             state.rules[stream_id] = rules
@@ -282,42 +268,8 @@ class ModerateStage(Stage[ModerateState]):
         return judged
 
 
-def _make_lists(items: Sequence[IngestedItem]) -> None:
-    """Make what `Rules.set_words` will ask for, so that it is there when the command is applied."""
-    for item in items:
-        arguments = item["command"]
-        if item["type"] != "settings" or arguments is None:
-            continue
-        try:
-            value: Any = json.loads(arguments["settings"] or "{}")
-        except ValueError:
-            continue
-        words = value.get("words") if isinstance(value, dict) else None
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            build(parse_list(tuple(words)).rules)
-
-
 def _entry(origin: Origin, offset: int, state: str, source_token: int, at: int = 0) -> bytes:
     record = RulesRecord(
         origin=origin.to_wire(), segment_offset=offset, at=at, state=state, source_token=source_token
     )
     return codec("rules").encode(record)
-
-
-def _audit(partition: int, item: IngestedItem, verdict: Verdict) -> Side:
-    refusal = verdict.refusal.key if verdict.refusal else None
-    if refusal is not None and verdict.detail:
-        refusal = f"{refusal}: {verdict.detail}"
-    record = {
-        "stream_id": item["stream_id"],
-        "origin": Origin(item["offset"], item["index"]).to_wire(),
-        "at": item["at"],
-        "actor_id": item["user_id"],
-        "actor_role": item["role"],
-        "action": item["type"],
-        "id": item["id"],
-        "command": item["command"],
-        "outcome": "refused" if verdict.refusal else "applied",
-        "refusal": refusal,
-    }
-    return Side(AUDIT, partition, (item["stream_id"].encode(), codec(AUDIT.record).encode(record)))

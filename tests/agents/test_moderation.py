@@ -1,5 +1,6 @@
 """Moderation through the whole topology, without a broker: one outcome a comment, whatever happens."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -269,8 +270,6 @@ class Slow:
     """Answers by what the text says; «never» is never answered."""
 
     async def classify(self, subjects: Sequence[Subject]) -> Sequence[str]:
-        import asyncio
-
         if any(subject.text == "never" for subject in subjects):
             await asyncio.Event().wait()
         return [subject.text if subject.text in {"hold", "reject"} else "allow" for subject in subjects]
@@ -327,3 +326,23 @@ async def test_rules_read_back_from_the_table_are_the_same(data: st.DataObject) 
     assert json.loads(rules.to_json())["bans"] == {
         u: [b.kind, b.until, b.reason] for u, b in again.bans.items()
     }
+
+
+async def test_a_platform_list_is_swapped_in_whole_between_two_steps() -> None:
+    """Made in a thread: what is said meanwhile is judged by the list before, then by the new one."""
+    async with driver() as topology:
+        topology.submit([comment("s", 1, text="heck")])
+        await topology.settle()
+        for part in parts_of(["heck", "/(?=bad)x/"]):  # what is no rule is left out
+            item = order(EVERYWHERE, 1, "words", target="en", settings=part.to_value())
+            topology.tell("moderation.policy", "s", {"items": [item]})
+        partition = partition_of("s", PARTITIONS)
+        topology.submit([comment("s", 2, text="hello")])
+        await topology.settle()
+        platform = topology.state("moderate", partition).platform
+        async with asyncio.timeout(20):
+            while len(platform.words) < 2:
+                await asyncio.sleep(0)
+        topology.submit([comment("s", 3, text="h3ck"), comment("s", 4, text="darn"), comment("s", 5)])
+        await topology.settle()
+        assert ids(topology)["s"] == [uuid(1), uuid(2), uuid(5)]
