@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+SHOWN_SETTINGS = ("creator", "title", "slow_mode_seconds", "members_only", "emote_only", "chars_max")
+"""What a stream's settings tell viewers. Not its word lists: they say how to get around them."""
+
 
 def event_view(event: Mapping[str, Any]) -> dict[str, Any]:
     """Turn an event record into the JSON object that viewers and API clients get.
 
     A comment: ``{"type", "seq", "id", "user": {"id", "name", "role"}, "text", "at"}``, and
     ``sticker``, ``copies`` where they apply. Anything else: ``{"type", "seq", "at", "by"}`` and the
-    command's arguments that are set (``target``, ``seconds``, ``reason``, ``settings``).
+    command's arguments that are set (``target``, ``seconds``, ``reason``, ``settings``: `SHOWN_SETTINGS`).
     """
     user = {"id": event["user_id"], "name": event["user_name"], "role": event["role"]}
     if event["type"] == "comment":
@@ -31,5 +34,6 @@ def event_view(event: Mapping[str, Any]) -> dict[str, Any]:
     view = {"type": event["type"], "seq": event["seq"], "at": event["at"], "by": user}
     view |= {name: command[name] for name in ("target", "seconds", "reason") if command.get(name) is not None}
     if command.get("settings"):
-        view["settings"] = json.loads(command["settings"])
+        settings = json.loads(command["settings"])
+        view["settings"] = {name: settings[name] for name in SHOWN_SETTINGS if name in settings}
     return view

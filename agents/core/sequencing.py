@@ -15,6 +15,8 @@ from schemas.records import Event, ModeratedItem, Origin, Refused, Sequenced
 NUMBERED = frozenset({"allow", "shadow", "approved"})
 MASK_ALL = -1
 MASK_AUTHOR_ONLY = 0
+DISCREET = frozenset({"shadow", "hold"})
+"""Commands that viewers are not told of: whoever is shadow-banned or held would read it in the stream."""
 
 
 @dataclass(slots=True)
@@ -155,5 +157,5 @@ def _event(item: ModeratedItem, seq: int) -> Event:
         text=item["text"],
         sticker=item["sticker"],
         command=item["command"],
-        mask=MASK_AUTHOR_ONLY if item["verdict"] == "shadow" else MASK_ALL,
+        mask=MASK_AUTHOR_ONLY if item["verdict"] == "shadow" or item["type"] in DISCREET else MASK_ALL,
     )
