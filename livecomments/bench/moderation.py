@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agents.core.verdicts import Platform
+from agents.lists import listed
 from livecomments.bench import evasions
 from livecomments.options import Json
 from schemas.filtering import WordList, folding, parse
@@ -197,7 +198,7 @@ async def _swap() -> dict[str, float]:
     random = Random(SEED)  # noqa: S311
     lines = _made_words(random, LONG_LIST)
     idle = await _longest_pause(asyncio.sleep(1.0))
-    making = asyncio.to_thread(lambda: WordList(parse(lines).rules))
+    making = asyncio.to_thread(listed, lines)
     started = time.perf_counter()
     longest = await _longest_pause(making)
     longest_call_ms = await asyncio.to_thread(_longest_call, lines)

@@ -75,6 +75,11 @@ _KINDS = bytes(
     for code in range(256)
 )
 """What kind of character each byte is: looking for two kinds side by side is faster than a pattern."""
+_SIDES = bytes(
+    ord(" ") if chr(code).isspace() else ord("a") if code >= 0x80 or chr(code).isalnum() else ord(".")
+    for code in range(256)
+)
+"""The same, of parts of words and punctuation alone."""
 _LEETED = (b"0a", b"a0", b"@a", b"a@", b"@0", b"0@", b"@@", b"!a")
 """Kinds side by side where a digit or sign may be a letter."""
 _LONG_NUMBER = re.compile(rb"(?<![0-9])(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4}")
@@ -235,7 +240,11 @@ def has_wide_repeats(forms: Iterable[Formed]) -> bool:
 
 def is_undisguised(raw: bytes) -> bool:
     """Whether a text's punctuation parts no word, and its digits and signs are no letters."""
-    return not _is_leeted(raw) and not PARTED.search(raw)
+    return not _is_leeted(raw) and not _is_parted(raw)
+
+
+def _is_parted(raw: bytes) -> bool:
+    return b".a" in raw.translate(_SIDES) and PARTED.search(raw) is not None
 
 
 def _is_leeted(raw: bytes) -> bool:
@@ -248,7 +257,7 @@ def _is_leeted(raw: bytes) -> bool:
 
 def _undo(raw: bytes, form: int, found: list[Formed]) -> None:
     leeted = _is_leeted(raw)
-    if not leeted and not PARTED.search(raw):
+    if not leeted and not _is_parted(raw):
         return
     words = b" %b " % b" ".join(raw.split())
     wanted = [(JOINED, _JOINED, words)]
