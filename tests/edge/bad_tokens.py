@@ -19,7 +19,7 @@ from schemas.settings import DEVELOPMENT_SECRET
 NOW = int(time.time())
 """The tokens are for today: an edge has a clock of its own."""
 SECRET = "a-secret-of-the-tests-that-is-long-enough"
-GOOD = {"sub": "u", "role": "viewer", "exp": NOW + 600, "iss": "livecomments", "aud": "livecomments"}
+GOOD = {"sub": "u", "role": "viewer", "exp": NOW + 86_400, "iss": "livecomments", "aud": "livecomments"}
 ABSENT = object()
 Case = tuple[str, str]
 
@@ -191,9 +191,9 @@ def claims() -> Iterator[Case]:
         "iss": [ABSENT, None, "", "other", "livecomments ", 7, ["livecomments", 5], {}],
         "sub": [ABSENT, None, "", 7, [], {}, "u" * 129, "a\nb", "a\0", "\x7f", "\ud800", True],
         "role": [ABSENT, None, "", "guest", "root", "Platform", "platform ", 7, [], ["platform"], {}],
-        "exp": [ABSENT, None, "", "soon", str(NOW + 600), [], {}, True, float("nan"), float("inf")],
-        "nbf": [NOW + 60, "later", float("nan"), float("inf"), True, []],
-        "iat": [NOW + 60, "now", float("nan"), [], {}],
+        "exp": [ABSENT, None, "", "soon", str(NOW + 86_400), [], {}, True, float("nan"), float("inf")],
+        "nbf": [NOW + 86_400, "later", float("nan"), float("inf"), True, []],
+        "iat": [NOW + 86_400, "now", float("nan"), [], {}],
         "stream": ["", "a/b", "a b", "s" * 129, 7, [], {}, True, "ä", "s\n"],
         "name": ["n" * 101, 7, [], {"a": 1}, "a\nb", True],
         "jti": [7, "", [], {}, "j" * 256, "a\0b", True],

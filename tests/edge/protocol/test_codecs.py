@@ -90,7 +90,7 @@ def as_json(command: pb.Command) -> bytes:
 
 
 def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 @given(st.lists(commands, min_size=1, max_size=5))
@@ -110,7 +110,7 @@ def test_commands_are_the_same_in_both_encodings(sent: list[c.Command]) -> None:
 
 def _epoch_of_digits(command: c.Subscribe | c.History) -> bool:
     """Whether `as_json` would take an epoch for a number."""
-    return command.since is not None and command.since.epoch.isdigit()
+    return command.since is not None and command.since.epoch.isdecimal()
 
 
 results = st.one_of(
@@ -152,7 +152,7 @@ def plain(reply: Any) -> Any:
             return {name: trim(inner) for name, inner in each.items() if inner not in (0, "", False, [], "0")}
         if isinstance(each, list):
             return [trim(inner) for inner in each]
-        return int(each) if isinstance(each, str) and each.isdigit() else each
+        return int(each) if isinstance(each, str) and each.isdecimal() else each
 
     return trim(value)
 
