@@ -150,6 +150,9 @@ def place(model: Model, viewers: Sequence[int], places: Places, rule: Rule) -> P
                 placed.large.setdefault(stream, set())
                 for at in range(0, part, CHUNK_VIEWERS):
                     large(stream, min(CHUNK_VIEWERS, part - at), among)
+            elif rule == "bounded":  # each viewer for themselves
+                for at in range(0, part, CHUNK_VIEWERS):
+                    small(stream, min(CHUNK_VIEWERS, part - at), ())
             elif part:
                 small(stream, part, ())
     return placed
@@ -193,7 +196,7 @@ def _bounded(model: Model, placed: Placed, places: Places) -> Put:
 
     def put(stream: int, part: int, among: Sequence[int]) -> None:
         placed.total += part
-        limit = max(BOUND * placed.total / edges, part)
+        limit = BOUND * placed.total / edges + part
         hashed = hash_of(stream)
         edge = chosen = pair(stream, hashed)[0]
         for _ in range(WALK_MAX):
@@ -202,12 +205,11 @@ def _bounded(model: Model, placed: Placed, places: Places) -> Put:
             hashed = hash_of(hashed)
             edge = pair(stream, hashed)[0]
         loads[edge] += part
-        if among:
-            placed.large[stream].add(edge)
-        elif edge == chosen:
+        if not among and edge == chosen and stream not in placed.large:
             placed.used[stream] = 1
-        else:
-            placed.large[stream] = {edge}  # not its first edge: noted like a large one's
+            return
+        # On another edge than its first: noted as a large one's are.
+        placed.large.setdefault(stream, {chosen} if placed.used[stream] else set()).add(edge)
 
     return put
 
