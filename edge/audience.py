@@ -101,6 +101,11 @@ class Audience:
         """How many different users there are."""
         return len(self._users)
 
+    @property
+    def user_ids(self) -> Iterable[str]:
+        """Who they are."""
+        return self._users.keys()
+
     def add(self, subscriber: Subscriber) -> None:
         """Begin to deliver to a subscriber."""
         self.count += 1

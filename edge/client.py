@@ -20,11 +20,25 @@ from edge.protocol import codes
 from edge.protocol import commands as c
 from edge.protocol.codec import Codec, MalformedError
 from edge.protocol.codes import Close, Error
-from edge.protocol.session import Action, Answer, Count, Enter, Join, Look, Post, Quit, Rules, Session, Shut
+from edge.protocol.session import (
+    Action,
+    Answer,
+    Count,
+    Enter,
+    Join,
+    Look,
+    Post,
+    Quit,
+    Rules,
+    Session,
+    Shut,
+    Tap,
+)
 from edge.ring import Held
 from edge.stats import Stats
 from edge.stream import Stream
-from schemas.refusals import Refusal
+from edge.taps import Taps
+from schemas.refusals import Code, Refusal
 
 TASKS_MAX = 32
 """Of one client under way at once: subscribes and publishes that wait for something."""
@@ -92,6 +106,7 @@ class House:
     now: Callable[[], float]
     wall: Callable[[], float]
     new_id: Callable[[], str]
+    taps: Taps | None = None
 
 
 class Client:
@@ -195,7 +210,7 @@ class Client:
         else:
             self._house.mailroom.close(user_id)
 
-    def _act(self, action: Action) -> None:  # noqa: C901 - one line a case
+    def _act(self, action: Action) -> None:  # noqa: C901, PLR0912 - one line a case
         match action:
             case Answer(id_, result):
                 self._answer(id_, result)
@@ -215,6 +230,8 @@ class Client:
             case Post(id_):
                 if not self._spawn(id_, self._post, action):
                     self._answer(id_, c.Failed.of(Error.TOO_MANY_REQUESTS))
+            case Tap():
+                self._answer(action.id, self._tap(action))
             case Look(id_):
                 if not self._spawn(id_, self._look, action):
                     self._answer(id_, c.Failed.of(Error.TOO_MANY_REQUESTS))
@@ -241,7 +258,7 @@ class Client:
         if stream is None:
             return c.Counted(0, 0)
         audience = stream.audience
-        return c.Counted(max(audience.count, stream.viewers), audience.users)
+        return c.Counted(max(audience.count, stream.viewers), max(audience.users, stream.users))
 
     def _spawn(self, id_: int, work: Callable[[T], Coroutine[Any, Any, None]], action: T) -> bool:
         """Begin a task; False: too many are under way."""
@@ -336,6 +353,24 @@ class Client:
             house.stats.publishes_refused += 1
             result = c.Failed.of(Error.PERMISSION_DENIED)
         self._answer(post.id, result)
+
+    def _tap(self, tap: Tap) -> c.Result:
+        """Count a tap; whoever may comment may tap."""
+        house, viewer = self._house, self.session.viewer
+        if viewer is None or house.taps is None:
+            return c.Failed.of(Error.NOT_AVAILABLE)
+        refusal: Refusal | None = None
+        if not viewer.may_write(tap.stream_id):
+            refusal = Refusal(Code.READ_ONLY)
+        elif not house.taps.allows(tap.emoji):
+            refusal = Refusal(Code.INVALID, "no such reaction")
+        elif not house.taps.tap(tap.stream_id, tap.emoji, viewer.user_id, house.now()):
+            refusal = Refusal(Code.RATE_LIMITED, wait_seconds=1.0)
+        if refusal is not None:
+            house.stats.taps_refused += 1
+            return c.Failed.refused(refusal)
+        house.stats.taps += 1
+        return c.Published()
 
     async def _look(self, look: Look) -> None:
         hub, viewer = self._house.hub, self.session.viewer

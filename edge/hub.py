@@ -5,6 +5,7 @@ channel) is read while somebody watches one of its streams, and a little longer.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,9 @@ from edge.audience import Subscriber
 from edge.errors import FeedAwayError
 from edge.feed.base import Feed, Place
 from edge.heal import Healer
+from edge.lag import Lag
 from edge.past import Past
+from edge.presence import Presence
 from edge.protocol.commands import Position
 from edge.ring import Ahead, Ring, TooOld, Unknown
 from edge.stats import Stats
@@ -45,6 +48,7 @@ class _Reading:
     users: int = 0
     idle_since: float = 0.0
     stale: bool = False
+    lag: Lag = field(default_factory=Lag)
 
 
 class Hub:
@@ -59,12 +63,17 @@ class Hub:
         past: Past | None,
         stats: Stats,
         loop: asyncio.AbstractEventLoop | None = None,
+        presence: Presence | None = None,
+        late_ms: float = 400.0,
     ) -> None:
         self._edge = edge
         self._epoch = epoch
         self._feed = feed
         self._past = past
         self._stats = stats
+        self._presence = presence
+        self._late_ms = late_ms
+        self._wall = time.time
         self._streams: dict[str, Stream] = {}
         self._readings: dict[Place, _Reading] = {}
         self._windows: Windows[str] = Windows(edge.window_ms / 1000)
@@ -77,14 +86,19 @@ class Hub:
 
     # What the feed tells.
 
-    def segment(self, place: Place, record: Mapping[str, Any]) -> None:
+    def segment(self, place: Place, record: Mapping[str, Any], appended_ms: int | None = None) -> None:
         """Take a segment; send it now or with its window. A hole before it is filled first, if it can be."""
         reading = self._readings.get(place)
         if reading is None:
             return
         stream = self._stream(record["stream_id"], reading)
+        late = False
+        if appended_ms is not None:
+            stream.written_ms = stream.written_ms or appended_ms
+            delay_ms = reading.lag.of(appended_ms, self._loop.time() * 1000)
+            late = delay_ms > self._late_ms and record["sampled"]
         if self._healer is None or not self._healer.takes(stream, record):
-            self._take(stream, record)
+            self._take(stream, record, late=late)
 
     def lost(self, place: Place) -> None:
         """Begin a place anew; its viewers subscribe again, and are told what they missed."""
@@ -256,18 +270,28 @@ class Hub:
 
     # What goes by itself.
 
-    def _take(self, stream: Stream, record: Mapping[str, Any]) -> None:
+    def _take(self, stream: Stream, record: Mapping[str, Any], *, late: bool = False) -> None:
         now = self._loop.time()
         if not stream.take(record, now):
+            stream.written_ms = None
             return
         if not stream.audience.count or record["sampled"]:
             self._windows.sent(stream.id)
-            stream.deliver()
+            self._deliver(stream, late=late)
         elif self._windows.offer(stream.id, now):
-            stream.deliver()
+            self._deliver(stream)
             self._arm()
         else:
             self._arm()
+
+    def _deliver(self, stream: Stream, *, late: bool = False) -> None:
+        """Send a window, and measure how late it was when the last socket had it."""
+        stream.deliver(late=late)
+        written_ms, stream.written_ms = stream.written_ms, None
+        if self._presence is not None and written_ms is not None and stream.audience.count:
+            reading = self._readings[self._feed.place_of(stream.id)]
+            delay_ms = reading.lag.of(written_ms, self._loop.time() * 1000)
+            self._presence.sent(stream.id, self._wall() * 1000 - written_ms, delay_ms)
 
     def _stream(self, stream_id: str, reading: _Reading) -> Stream:
         stream = self._streams.get(stream_id)
@@ -304,7 +328,7 @@ class Hub:
         for stream_id in self._windows.due(self._loop.time()):
             stream = self._streams.get(stream_id)
             if stream is not None:
-                stream.deliver()
+                self._deliver(stream)
         self._arm()
 
     def _sweep(self) -> None:
@@ -334,6 +358,10 @@ class Hub:
         del self._readings[place]
 
     def _age(self, stream: Stream, now: float) -> None:
+        audience = stream.audience
+        if self._presence is not None:
+            users = audience.user_ids
+            self._presence.watch(stream.id, audience.count, users, now, sampled=stream.sampled)
         if stream.pins:
             return
         if stream.audience.count:

@@ -9,7 +9,8 @@ class Hole(NamedTuple):
 
     ``reason``: ``slow`` (skipped for a slow viewer), ``window`` (older than what is kept for catch-up),
     ``epoch`` (the position is of a history that is gone), ``ahead`` (the position is beyond the stream's
-    end), ``unknown`` (what the stream had before is not known here), ``lost`` (missing in the log).
+    end), ``unknown`` (what the stream had before is not known here), ``lost`` (missing in the log), ``late``
+    (comments for single lanes that came too late to be live; those for all are in the publication).
     """
 
     from_seq: int
@@ -26,8 +27,12 @@ def document(
     sampled: bool = False,
     hole: Hole | None = None,
     stale: bool = False,
+    reactions: bytes = b"",
 ) -> bytes:
-    """Join encoded events (ascending) into the document that covers (``from_seq``, ``to_seq``]."""
+    """Join encoded events (ascending) into the document that covers (``from_seq``, ``to_seq``].
+
+    ``reactions``: the stream's totals by emoji, as a JSON object; empty: as before.
+    """
     tail = b""
     if sampled:
         tail += b',"sampled":true'
@@ -35,6 +40,8 @@ def document(
         tail += b',"hole":{"from":%d,"to":%d,"reason":"%b"}' % (hole[0], hole[1], hole[2].encode())
     if stale:
         tail += b',"stale":true'
+    if reactions:
+        tail += b',"reactions":%b' % reactions
     return b'{"from":%d,"to":%d,"events":[%b],"omitted":%d,"viewers":%d%b}' % (
         from_seq,
         to_seq,

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+import uuid_utils
 import uvloop
 from redis.asyncio import Redis
 
@@ -38,11 +39,14 @@ from edge.hub import Hub
 from edge.notices import Mailroom
 from edge.past import Past
 from edge.placement import Offer
+from edge.presence import Presence
 from edge.protocol import codes
 from edge.protocol.session import Rules
 from edge.registry import enrolment
+from edge.reporter import Reporter
 from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
+from edge.taps import Taps
 from schemas.settings import Kafka, Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 4_096
@@ -79,6 +83,10 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._ready: dict[str, Callable[[], bool]] = {"started": lambda: False}
         self.hub: Hub | None = None
+        # Of this start of the process: a later one's is greater.
+        boot, reactions = str(uuid_utils.uuid7()), settings.reactions
+        self.presence = Presence(settings.edge.name, boot, self.stats, time.time)
+        self.taps = Taps(settings.edge.name, boot, reactions.emoji, reactions.taps_per_second)
         self.mailroom: Mailroom | None = None
         self.registry = Registry(settings.edge.connections_per_user_max)
         self.connections: set[Connection] = set()
@@ -121,7 +129,15 @@ class Server:
     async def open(self, parts: Parts) -> None:
         """Let viewers in. The feed is started here."""
         settings, edge = self.settings, self.settings.edge
-        self.hub = Hub(edge, parts.epoch, feed=parts.feed, past=parts.past, stats=self.stats)
+        self.hub = Hub(
+            edge,
+            parts.epoch,
+            feed=parts.feed,
+            past=parts.past,
+            stats=self.stats,
+            presence=self.presence,
+            late_ms=settings.sampling.late_ms,
+        )
         self.mailroom = Mailroom(parts.epoch, parts.notices)
         await parts.feed.start(self.hub)
         await parts.notices.start(self.mailroom)
@@ -137,6 +153,7 @@ class Server:
             now=self._loop.time,
             wall=time.time,
             new_id=lambda: uuid.uuid4().hex,
+            taps=self.taps,
         )
         self._ready = parts.ready
         self.desk.accepting = True
@@ -299,6 +316,7 @@ async def serve(
 ) -> None:
     """Run an edge until ``stop``. Raises StartError, or whatever ended a task that must not end."""
     server = Server(settings)
+    reporter = Reporter(settings, server.presence, server.taps, server.stats)
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await server.listen()
@@ -310,12 +328,13 @@ async def serve(
             enrolment(settings, lambda: server.offer) as enrolled,
         ):
             await server.open(parts)
+            reporter.start()
             if settings.edge.address is None and settings.edge.host in WILDCARDS:
                 words = "set LIVECOMMENTS_EDGE__ADDRESS to the URL at which viewers reach this edge"
                 log.warning("this edge listens everywhere and cannot be placed", hint=words)
             else:
                 enrolled.begin()
-            tasks = [*parts.feed.tasks, *parts.notices.tasks]
+            tasks = [*parts.feed.tasks, *parts.notices.tasks, *reporter.tasks]
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if stopping not in done:
                 task = done.pop()
@@ -326,6 +345,7 @@ async def serve(
             await server.drain(await enrolled.leave())
     finally:
         stopping.cancel()
+        await reporter.stop()
         server.close()
 
 

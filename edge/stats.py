@@ -28,6 +28,7 @@ class Stats:
     deliveries: int = 0
     holes: int = 0
     slow_skips: int = 0
+    late_skips: int = 0
     slow_closes: int = 0
     records: int = 0
     records_bad: int = 0
@@ -36,6 +37,11 @@ class Stats:
     feed_gaps: int = 0
     past_reads: int = 0
     past_failures: int = 0
+    taps: int = 0
+    taps_refused: int = 0
+    reports: int = 0
+    reports_put_off: int = 0
+    reports_lost: int = 0
 
 
 _HELP = {
@@ -53,6 +59,7 @@ _HELP = {
     "deliveries": "Live publications written, once a viewer",
     "holes": "Holes announced to live viewers",
     "slow_skips": "Skips announced to slow viewers",
+    "late_skips": "Windows of sampled streams whose lane comments were late, and skipped",
     "slow_closes": "Slow viewers cut off",
     "records": "Records read from the feed",
     "records_bad": "Records that could not be decoded",
@@ -61,6 +68,11 @@ _HELP = {
     "feed_gaps": "Times something was found missing in the feed, and read from the window",
     "past_reads": "Reads of the catch-up window in Redis",
     "past_failures": "Such reads that failed",
+    "taps": "Taps on emoji counted",
+    "taps_refused": "Taps on emoji not counted",
+    "reports": "Reports of viewers and reactions written",
+    "reports_put_off": "Reports of viewers that had to wait for the next second",
+    "reports_lost": "Reports that Kafka did not take",
 }
 
 

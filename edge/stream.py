@@ -8,6 +8,7 @@ Whoever is behind (just back, or slow) is out of its group and gets the past in 
 them (`resume`), until it has all that was sent.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ class Stream:
 
     __slots__ = (
         "_epoch",
+        "_reacted",
         "_shelf",
         "_waiting",
         "audience",
@@ -41,13 +43,16 @@ class Stream:
         "new",
         "pins",
         "quiet_since",
+        "reactions",
         "ring",
         "sampled",
         "seeded",
         "sent",
         "stale",
         "stats",
+        "users",
         "viewers",
+        "written_ms",
     )  # fmt: skip
 
     def __init__(self, stream_id: str, epoch: str, ring: Ring, stats: Stats) -> None:
@@ -58,7 +63,13 @@ class Stream:
         self.stats = stats
         self.sent = 0
         self.viewers = -1
+        """Over all edges; -1: not known."""
+        self.users = -1
         self.sampled = False
+        self.reactions = b""
+        """Totals by emoji, a JSON object."""
+        self.written_ms: int | None = None
+        """When the first segment that waits was appended, by the broker's clock."""
         self.stale = False
         self.seeded = False
         """Whether the catch-up window in Redis was read."""
@@ -74,6 +85,7 @@ class Stream:
         self._epoch = epoch
         self._shelf = Shelf()
         self._waiting = 0
+        self._reacted = False
 
     @property
     def position(self) -> Position:
@@ -98,6 +110,7 @@ class Stream:
         ring = self.ring
         step = follow(ring.epoch, ring.end, segment)
         if step is None:
+            self._learn(segment)
             return False
         broken = step.epoch != ring.epoch or step.from_seq != ring.end
         if broken:
@@ -105,8 +118,8 @@ class Stream:
         hides = ring.append(step, now, hold=self.pins > 0, keep_after=self.sent)
         if broken or hides or segment["sampled"] != self.sampled:
             self._shelf.clear()
-        self.viewers, self.sampled, self.quiet_since = segment["viewers"], segment["sampled"], now
-        self.new = False
+        self.quiet_since, self.new = now, False
+        self._know(segment)
         self._waiting += len(step.events)
         if self._waiting >= WINDOW_EVENTS_MAX:
             self.deliver()
@@ -130,8 +143,8 @@ class Stream:
 
     # What goes out.
 
-    def deliver(self) -> None:
-        """Send the waiting window to all, encoded once a group."""
+    def deliver(self, *, late: bool = False) -> None:
+        """Send the waiting window to all, encoded once a group; if it is ``late``, what is for all lanes."""
         after, upto, hole = self.sent, self.ring.end, self.lost_before
         if upto <= after and hole is None:
             return
@@ -140,10 +153,15 @@ class Stream:
         if not self.audience.count:
             return
         events = self.ring.between(after, upto)
-        if all(event.mask == ALL_LANES for event in events):
+        to_all = [event for event in events if event.mask == ALL_LANES]
+        if late and len(to_all) < len(events):
+            self.stats.late_skips += 1
+            hole, events = Hole(hole.from_seq if hole else after, upto, "late"), to_all
+        if len(to_all) == len(events):
             self._deliver_all([event.body for event in events], after, upto, hole)
         else:
             self._deliver_lanes(events, after, upto, hole)
+        self._reacted = False
 
     def announce(self, *, stale: bool) -> None:
         """Tell everybody whether the feed is behind; nothing new is shown."""
@@ -213,12 +231,37 @@ class Stream:
 
     def document(self, after: int, upto: int, bodies: Sequence[bytes], hole: Hole | None = None) -> bytes:
         """Return the document that covers (``after``, ``upto``]."""
-        viewers = self.viewers if self.viewers >= 0 else self.audience.count
         return document(
-            after, upto, bodies, viewers=viewers, sampled=self.sampled, hole=hole, stale=self.stale
+            after,
+            upto,
+            bodies,
+            viewers=max(self.viewers, self.audience.count),
+            sampled=self.sampled,
+            hole=hole,
+            stale=self.stale,
+            reactions=self.reactions if self._reacted or not bodies else b"",
         )
 
     # How it is done.
+
+    def _know(self, segment: Mapping[str, Any]) -> None:
+        """Take note of the stream's state."""
+        self.viewers, self.sampled = segment["viewers"], segment["sampled"]
+        self.users = segment.get("users", -1)
+        if segment["reactions"] is not None:
+            self.reactions = json.dumps(segment["reactions"], ensure_ascii=False).encode(errors="replace")
+            self._reacted = True
+
+    def _learn(self, segment: Mapping[str, Any]) -> None:
+        """Take a record that adds no events: if it is of the stream's state alone, tell everybody."""
+        if segment["from_seq"] != segment["to_seq"] or segment["epoch"] != self.position.epoch:
+            return
+        if segment["sampled"] != self.sampled:
+            self._shelf.clear()
+        self._know(segment)
+        self.deliver()
+        self._deliver_all([], self.sent, self.sent, None)
+        self._reacted = False
 
     def _encode(self, form: Form, codec: Codec, events: Sequence[RingEvent], after: int, upto: int) -> bytes:
         data = self.document(after, upto, [event.body for event in events])

@@ -15,8 +15,11 @@ Place = int | str
 class Sink(Protocol):
     """What a feed tells. All calls are from the event loop, and none of them waits."""
 
-    def segment(self, place: Place, record: Mapping[str, Any]) -> None:
-        """Take the next segment (`schemas.records.Fanout`) of a place, in the order of the log."""
+    def segment(self, place: Place, record: Mapping[str, Any], appended_ms: int | None = None) -> None:
+        """Take the next segment (`schemas.records.Fanout`) of a place, in the order of the log.
+
+        ``appended_ms``: when, by the broker's clock; None: the feed does not know.
+        """
 
     def lost(self, place: Place) -> None:
         """Forget a place: what comes next does not follow from what was told."""

@@ -32,7 +32,7 @@ class KafkaFeed(PartitionReader):
 
     def _show(self, cursor: Cursor, partition: int, offset: int, record: Any) -> None:
         if cursor.admits(offset, record):
-            self._sink.segment(partition, record)
+            self._sink.segment(partition, record, self._appended_ms)
         elif not record["claim"] and record["token"] < cursor.token:
             self._stats.records_fenced += 1
 

@@ -70,6 +70,8 @@ class PartitionReader(ABC):
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._consumer: AIOKafkaConsumer | None = None
+        self._appended_ms = 0
+        """When the record that is being shown was appended, by the broker's clock."""
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -230,6 +232,7 @@ class PartitionReader(ABC):
                 self._stats.records_bad += 1
                 log.warning("record skipped", partition=partition, offset=row.offset, reason=error.reason)
                 continue
+            self._appended_ms = row.timestamp
             self._show(cursor, partition, row.offset, record)
         cursor.advance()
         self._wake(partition, cursor)

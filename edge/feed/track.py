@@ -58,6 +58,8 @@ class Track:
         if precedes(epoch, self.epoch):
             return Verdict.OLD
         seq = self.seq if epoch == self.epoch else 0
+        if record["from_seq"] == record["to_seq"] == seq:
+            return Verdict.NEXT  # the stream's state alone
         if record["to_seq"] <= seq:
             # An epoch that begins with nothing is news all the same.
             return Verdict.OLD if epoch == self.epoch else Verdict.NEXT

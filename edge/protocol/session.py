@@ -76,6 +76,15 @@ class Post:
 
 
 @dataclass(frozen=True, slots=True)
+class Tap:
+    """Count a tap on an emoji."""
+
+    id: int
+    stream_id: str
+    emoji: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Read a stream's recent past."""
 
@@ -94,7 +103,7 @@ class Count:
     stream_id: str
 
 
-Action = Answer | Shut | Enter | Join | Quit | Post | Look | Count
+Action = Answer | Shut | Enter | Join | Quit | Post | Tap | Look | Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +294,9 @@ def _on_stream(command: c.Publish | c.History | c.PresenceStats, stream_id: str)
 
 
 def _post(id_: int, stream_id: str, data: object) -> Action:
-    """Take a publish apart: ``{"text", "id"?, "sticker"?}``."""
+    """Take a publish apart: ``{"text", "id"?, "sticker"?}``, or ``{"reaction": emoji}``."""
+    if isinstance(data, dict) and data.keys() == {"reaction"} and isinstance(data["reaction"], str):
+        return Tap(id_, stream_id, data["reaction"])
     if isinstance(data, dict) and data.keys() <= {"id", "text", "sticker"}:
         comment_id, text, sticker = data.get("id"), data.get("text", ""), data.get("sticker")
         if isinstance(text, str) and isinstance(comment_id, str | None) and isinstance(sticker, str | None):

@@ -31,7 +31,7 @@ class Seen:
         self.states: list[tuple[Any, bool]] = []
         self.notices: list[tuple[int, str, bool]] = []
 
-    def segment(self, place: Any, record: Any) -> None:
+    def segment(self, place: Any, record: Any, appended_ms: int | None = None) -> None:
         self.segments.append((place, record["from_seq"], record["to_seq"]))
 
     def lost(self, place: Any) -> None:
