@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from agents.kafka import KafkaLog
 from livecomments.bench.figures import Figure
@@ -90,15 +91,9 @@ async def _follow(
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             while True:
-                offsets = await admin.list_consumer_group_offsets(GROUP)
-                committed = sum(
-                    max(0, row.offset) for at, row in offsets.items() if at.topic == SEQUENCED.name
-                )
-                seen = (
-                    time.perf_counter(),
-                    committed,
-                    {name: cpu_seconds(pid) for name, pid in pids.items()},
-                )
+                committed = await _committed(admin)
+                cpu = {name: cpu_seconds(pid) for name, pid in pids.items()}
+                seen = (time.perf_counter(), committed, cpu)
                 if first is None and committed:
                     first = seen
                 if first is not None and committed >= total:
@@ -108,3 +103,12 @@ async def _follow(
                 await asyncio.sleep(POLL_SECONDS)
     finally:
         await admin.close()
+
+
+async def _committed(admin: AIOKafkaAdminClient) -> int:
+    """Return how many records the archive agent's group has committed."""
+    try:
+        offsets = await admin.list_consumer_group_offsets(GROUP)
+    except GroupCoordinatorNotAvailableError:  # nobody has joined a group in this Kafka yet
+        return 0
+    return sum(max(0, row.offset) for at, row in offsets.items() if at.topic == SEQUENCED.name)
