@@ -32,14 +32,14 @@ from edge.facts import FactStore
 from edge.packer import BATCH_BYTES_MAX, RECORD_BYTES_OVERHEAD, Packer, Waiting, bytes_of
 from edge.policy import PolicyDesk
 from edge.revocation import RevocationWatch, Revoked
-from edge.submit import SubmitError, Submitter
+from edge.submit import LATE_SECONDS_MAX, SubmitError, Submitter
 from edge.tasks import end
 from schemas import streamsettings
 from schemas.codec import codec
 from schemas.records import Command, Item
 from schemas.refusals import Code, Refusal
 from schemas.routing import partition_of
-from schemas.settings import Settings
+from schemas.settings import Limits, Settings
 from schemas.topics import DAY_MS
 
 EXPIRY_TICK_SECONDS = 0.05
@@ -149,7 +149,7 @@ class Gateway:
             raise Refusal(Code.READ_ONLY)
         sticker = clean_sticker(sticker)
         text = clean_text(text, limits.text_chars_max, may_be_empty=sticker is not None)
-        id_ = clean_id(id, _fresh_id, now_ms, limits.duplicate_window_seconds)
+        id_ = clean_id(id, _fresh_id, now_ms, _fresh_seconds(limits))
         if viewer.role != "platform":
             slow = not viewer.may_moderate(stream_id)
             facts = await self._facts.facts(stream_id, viewer.user_id, comment_id=id_, slow=slow)
@@ -199,8 +199,8 @@ class Gateway:
         settings = arguments["settings"]
         if type_ == "settings" and (fault := streamsettings.fault_of(settings or {})):
             raise Refusal(Code.INVALID, fault)
-        window = self._settings.limits.duplicate_window_seconds
-        id_ = clean_id(given_id, _fresh_id, int(self._now() * 1000), window)
+        fresh_seconds = _fresh_seconds(self._settings.limits)
+        id_ = clean_id(given_id, _fresh_id, int(self._now() * 1000), fresh_seconds)
         facts: Facts | None = None
         if viewer.may_write(stream_id):
             facts = await self._facts.facts(stream_id, viewer.user_id)
@@ -306,6 +306,11 @@ def _item(
         sticker=sticker,
         command=command,
     )
+
+
+def _fresh_seconds(limits: Limits) -> int:
+    """Return how old an id may be: it must land within the duplicate window, late as it may be."""
+    return max(1, limits.duplicate_window_seconds - LATE_SECONDS_MAX)
 
 
 def _fresh_id() -> str:

@@ -1,8 +1,10 @@
 """The rim to Kafka: one idempotent producer that is kept alive, warmed up, and replaced when broken.
 
-The idempotent producer repeats a record until Kafka answers, with no time limit: a broker that comes
-back gets it once. An error that it gives up with leaves a gap in its sequence numbers, with which it
-can write no more; then it is replaced by a new one.
+The idempotent producer repeats a record until Kafka answers, with no time limit of its own: a broker that
+comes back gets it once. Here it has one. Its author was told long ago that it is not known what became of
+it, and may have sent it again; landing after the duplicate window it would be shown twice (found by
+`livecomments nemesis`: an outage of two minutes). An error or a record that it gives up leaves a gap in its
+sequence numbers, with which it can write no more; then it is replaced by a new one.
 """
 
 import asyncio
@@ -19,6 +21,10 @@ from schemas.topics import SUBMITTED, SUBMITTED_BYTES_MAX, Topic
 RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 2.0
 STOP_SECONDS = 2.0
+GIVE_UP_SECONDS = 7.0
+"""On a record that Kafka does not acknowledge: the producer is replaced, and with it what it still holds."""
+LATE_SECONDS_MAX = 10
+"""So much later than it was submitted a record may still land, a broker that stands still aside."""
 REQUEST_TIMEOUT_MS_MIN = 2_000
 
 log = structlog.get_logger()
@@ -71,7 +77,12 @@ class Submitter:
         self, producer: AIOKafkaProducer, topic: Topic, partition: int, key: bytes | None, value: bytes
     ) -> None:
         try:
-            await (await producer.send(topic.name, value, key=key, partition=partition))
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                await (await producer.send(topic.name, value, key=key, partition=partition))
+        except TimeoutError as error:
+            if producer is self._producer:
+                self._broken.set()
+            raise SubmitError(f"given up after {GIVE_UP_SECONDS:.0f} s") from error
         except (KafkaError, OSError, AssertionError) as error:
             if producer is self._producer and not getattr(error, "retriable", False):
                 self._broken.set()

@@ -1,11 +1,13 @@
 """What must hold between who published, what the log says, and what the stores keep. Pure, linear."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from livecomments.verify import facts as f
 from livecomments.verify.report import Anomaly, Kind
 from livecomments.verify.truth import Key, Line, Shelf, Truth
 
+LATE_SECONDS_MAX = 10
+"""A comment may land so much later than it was sent; a repeat within the window less this is a repeat."""
 REPEATING = frozenset({"flat"})
 """Stores that promise each row at least once."""
 VERDICTS_SHOWN = frozenset({"allow", "shadow"})
@@ -45,18 +47,18 @@ def _outcome(truth: Truth, key: Key) -> Iterator[Anomaly]:
         yield _of(Kind.LOST, key, "in comments.submitted, and neither numbered nor refused")
     if refused and key not in truth.notices:
         yield _of(Kind.LOST, key, "refused, and its author was not told")
-    if numbered and (refused or key in truth.notices):
+    if numbered and (refused or key in truth.notices) and _times_allowed(truth, key) == 1:
         yield _of(Kind.TWO_OUTCOMES, key, "has a number, and its author was told that it is refused")
 
 
 def _numbered(truth: Truth, key: Key, places: list[tuple[str, int]]) -> Iterator[Anomaly]:
     """Yield what is wrong with a comment that has a number."""
-    allowed = _allowed(truth.landed.get(key, ()), truth.run.duplicates_ms)
+    attempts = truth.publishes.get(key)
+    allowed = _times_allowed(truth, key)
     for epoch in {epoch for epoch, _ in places}:
         seqs = [seq for at, seq in places if at == epoch]
         if len(seqs) > allowed:
             yield _of(Kind.DUPLICATE, key, f"has the numbers {seqs}")
-    attempts = truth.publishes.get(key)
     if attempts is None or not attempts.may_exist:
         what = "was never published" if attempts is None else "every publish of it failed"
         yield _of(Kind.PHANTOM, key, f"has number {places[0][1]}, and {what}")
@@ -73,11 +75,15 @@ def _numbered(truth: Truth, key: Key, places: list[tuple[str, int]]) -> Iterator
             yield _of(Kind.CHANGED, key, f"number {seq} in comments.sequenced is not the text published")
 
 
-def _allowed(times: Iterable[int], window_ms: int) -> int:
-    """Return how many numbers a comment submitted at these times may have: one a duplicate window."""
+def _times_allowed(truth: Truth, key: Key) -> int:
+    """Return how often a comment may count: once a duplicate window.
+
+    What matters is when its author sent it, not when it landed: how late that may be is the gateway's care.
+    """
+    attempts = truth.publishes.get(key)
     allowed, since = 0, float("-inf")
-    for time in sorted(times):
-        if time - since > window_ms:
+    for time in sorted(attempts.invokes if attempts is not None else ()):
+        if time - since > truth.run.duplicates_ms / 1000 - LATE_SECONDS_MAX:
             allowed, since = allowed + 1, time
     return max(1, allowed)
 
@@ -85,6 +91,7 @@ def _allowed(times: Iterable[int], window_ms: int) -> int:
 def _line(truth: Truth, stream: str, line: Line) -> Iterator[Anomaly]:
     """Yield what is wrong with one stream's order: bans that did not bind, commands of nobody, late first."""
     banned: dict[str, int] = {}
+    seen: set[Key] = set()
     latest = (float("-inf"), 0)
     for seq in sorted(line.contents):
         content = line.contents[seq]
@@ -92,7 +99,8 @@ def _line(truth: Truth, stream: str, line: Line) -> Iterator[Anomaly]:
             case "comment":
                 key = Key(stream, content.user, content.id)
                 attempts = truth.publishes.get(key)
-                if attempts is not None:
+                if attempts is not None and key not in seen:
+                    seen.add(key)
                     if attempts.ok_at is not None and attempts.ok_at < latest[0]:
                         detail = f"number {seq} was durable before number {latest[1]} was sent"
                         yield _of(Kind.REORDERED, key, detail)

@@ -33,7 +33,7 @@ class Attempts:
     """The first."""
     ok_at: float | None = None
     """The first answer that it is durable."""
-    invokes: int = 0
+    invokes: list[float] = field(default_factory=list)
     fails: int = 0
     forbidden: bool = False
     texts: set[str] = field(default_factory=set)
@@ -41,7 +41,7 @@ class Attempts:
     @property
     def may_exist(self) -> bool:
         """Whether any attempt may have landed: it was acknowledged, or its answer is not a clear no."""
-        return self.fails < self.invokes
+        return self.fails < len(self.invokes)
 
 
 @dataclass(slots=True)
@@ -222,7 +222,7 @@ class Truth:
     def _publish(self, fact: f.Publish) -> None:
         attempts = self.publishes[Key(fact.stream, fact.user, fact.id)]
         if fact.stage == "invoke":
-            attempts.invokes += 1
+            attempts.invokes.append(fact.t)
             attempts.invoked_at = min(attempts.invoked_at, fact.t)
             attempts.texts.add(fact.text)
             attempts.forbidden |= fact.forbidden

@@ -165,3 +165,28 @@ async def test_stopping_does_not_wait_for_ever(broker: Broker) -> None:
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < 2
     assert broker.producers[0].failed
+
+
+async def test_a_record_is_given_up_before_it_lands_too_late(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its author may have sent again must not land minutes later, as another comment.
+
+    Found by nemesis: a repeat that landed after the duplicate window was shown a second time.
+    """
+    monkeypatch.setattr(module, "GIVE_UP_SECONDS", 0.05)
+    async with submitting() as (submitter, ready):
+        await until(lambda: submitter.ready)
+        broker.held = broker.hanging = True
+        with pytest.raises(SubmitError, match="given up"):
+            await submitter.send(0, b"x")
+        await until(lambda: broker.producers[0].failed)
+        broker.held = broker.hanging = False
+        await until(lambda: len(ready) == 2 and submitter.ready)
+        await submitter.send(0, b"y")
+        assert [value for _, _, value in broker.sent] == [b"x", b"y"]
+
+
+def test_what_is_given_up_is_gone_in_time() -> None:
+    """Giving up and closing take less than the lateness that ids allow for."""
+    assert module.GIVE_UP_SECONDS + module.STOP_SECONDS < module.LATE_SECONDS_MAX

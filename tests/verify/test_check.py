@@ -143,14 +143,16 @@ def test_a_slow_pipeline_has_the_bound_after_it_and_is_reported() -> None:
 
 
 def test_an_id_may_come_again_after_the_duplicate_window() -> None:
-    """Submitted again more than the window later, the same id is another comment."""
+    """Sent again more than the window later, it is another comment; how late it lands is no excuse."""
     facts = history(SEED)
     stream, row = numbered(facts)[5]
+    first = max(x.t for x in facts if isinstance(x, f.Publish) and x.id == row.id)
     item = f.Submission(0, "comment", stream, row.id, row.user, row.text)
-    landed = max(x.at for x in facts if isinstance(x, f.Submitted))
-    late = f.Submitted(0, 10**6, landed + 10 * 120_000, (item,))
-    report = check([*facts, late, *again(facts, stream, row)])
-    assert Kind.DUPLICATE not in found(report)
+    landed = f.Submitted(0, 10**6, 10**15, (item,))
+    repeated = [*facts, landed, *again(facts, stream, row)]
+    op = f.Publish(first + 50, 9_999, "invoke", stream, row.id, row.user, row.text)
+    assert Kind.DUPLICATE in found(check([*repeated, op]))
+    assert Kind.DUPLICATE not in found(check([*repeated, replace(op, t=first + 130)]))
 
 
 def test_the_bound_follows_the_counts() -> None:
