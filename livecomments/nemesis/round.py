@@ -1,6 +1,7 @@
 """One round: streams of its own, a workload, faults for a while, quiet, the log's truth, a verdict."""
 
 import asyncio
+import contextlib
 import random
 import time
 from collections import defaultdict
@@ -137,10 +138,14 @@ class Round:
     async def _reaches(self, moderator: Moderator) -> str | None:
         """Publish a comment and wait until whoever is connected has it; say what did not come about."""
         seqs: dict[str, int] = {}
+
+        def hear(content: f.Content) -> None:
+            seqs.setdefault(content.id, content.seq)
+
         watching = [each for each in self._cast.viewers if each.stream == moderator.stream]
-        for each in watching:
-            each.listen(lambda content: seqs.setdefault(content.id, content.seq))
-        try:
+        with contextlib.ExitStack() as hearing:
+            for each in watching:
+                hearing.enter_context(each.heard_by(hear))
             id_ = await moderator.marker()
             if id_ is None:
                 return f"{moderator.stream}: nothing can be published"
@@ -152,9 +157,6 @@ class Round:
                     return None
                 await asyncio.sleep(POLL_SECONDS)
             return f"{moderator.stream}: a comment did not reach its viewers in {HEAL_SECONDS:.0f} s"
-        finally:
-            for each in watching:
-                each.listen(None)
 
     async def _finish(self, work: Sequence[asyncio.Task[None]]) -> None:
         done, late = await asyncio.wait(work, timeout=STOP_SECONDS)

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,13 +94,12 @@ class Viewer:
         self._url = url
         self._book = book
         self._rng = rng
-        self._on_event = on_event
         self._session = Session(token, f"stream:{stream}", f"user:{user}")
         self._socket: ClientConnection | None = None
         self._edge = ""
         self._leaves_at = float("inf")
         self._answers: dict[int, asyncio.Future[int]] = {}
-        self._listener: Callable[[f.Content], object] | None = None
+        self._listeners: list[Callable[[f.Content], object]] = [] if on_event is None else [on_event]
         self._asking = False
         self._fresh = False
 
@@ -138,9 +137,14 @@ class Viewer:
             await self._socket.send(send.text)
         return await answer
 
-    def listen(self, listener: Callable[[f.Content], object] | None) -> None:
-        """Tell somebody else too of each event applied; None: nobody."""
-        self._listener = listener
+    @contextlib.contextmanager
+    def heard_by(self, listener: Callable[[f.Content], object]) -> Iterator[None]:
+        """Tell somebody else too of each event applied."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     def settle(self) -> None:
         """Go away no more, and read everything from now on."""
@@ -273,9 +277,8 @@ class Viewer:
         self._asking = fact.from_seq > self.seq >= 0 and not covered
         for event in fact.events:
             if event.seq > self.seq:
-                for listener in (self._on_event, self._listener):
-                    if listener is not None:
-                        listener(event)
+                for listener in list(self._listeners):
+                    listener(event)
         if not self._asking:
             self.seq = max(self.seq, fact.to_seq)
 
