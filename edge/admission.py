@@ -122,7 +122,10 @@ def _first(stream: Stream, subscriber: Subscriber, first_events: int) -> tuple[b
         # What was deleted meanwhile is not known: nothing is shown.
         return (_push(stream, subscriber, stream.sent, stream.sent),)
     after = _after_last(stream, subscriber, first_events)
-    return (stream.part(subscriber, after, stream.sent, Form.PUSH),) if after < stream.sent else ()
+    pushes = [stream.part(subscriber, after, stream.sent, Form.PUSH)] if after < stream.sent else []
+    if stream.reactions:
+        pushes.append(_push(stream, subscriber, stream.sent, stream.sent))
+    return tuple(pushes)
 
 
 def _begin(stream: Stream, subscriber: Subscriber, after: int, form: Form) -> tuple[bytes, ...]:

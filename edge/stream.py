@@ -120,6 +120,9 @@ class Stream:
             self._shelf.clear()
         self.quiet_since, self.new = now, False
         self._know(segment)
+        if step.from_seq == step.to_seq:
+            self._learn(segment)
+            return False
         self._waiting += len(step.events)
         if self._waiting >= WINDOW_EVENTS_MAX:
             self.deliver()

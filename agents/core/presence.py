@@ -79,6 +79,11 @@ class Presence:
         edge, stream_id = report["edge"], report["stream_id"]
         self._boots[edge] = (report["boot"], now + TTL_MS)
         edges = self._streams.setdefault(stream_id, {})
+        if not report["viewers"]:
+            edges.pop(edge, None)
+            if not edges:
+                del self._streams[stream_id]
+            return True
         before = edges.get(edge)
         sketch = report["sketch"]
         if not sketch and before is not None and before.boot == report["boot"]:
