@@ -256,15 +256,14 @@ class Hub:
     async def _extend(self, stream: Stream, after: int) -> bool:
         """Read what goes before the ring, down to ``after``."""
         ring = stream.ring
-        if self._past is None or ring.epoch is None:
-            stream.floor = max(stream.floor, after)
+        if self._past is None or ring.epoch is None or ring.full:
             return False
         segments = await self._past.between(stream.id, ring.epoch, after, ring.start)
         if segments is None:
             return False
         if segments:
             stream.seed(ring.epoch, segments, ring.end, self._loop.time())
-        if ring.start > after:
+        if ring.start > after and not ring.full:
             stream.floor = max(stream.floor, after)
         return True
 

@@ -126,6 +126,11 @@ class Ring:
         self._deletes: list[tuple[int, str]] = []  # (seq, whom) of those in `overlay`
         self._prune_at = OVERLAY_ENTRIES_MAX
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can be put before."""
+        return len(self.events) >= GROWTH_MAX * self._sizes[0]
+
     def begin(self, epoch: str, seq: int) -> None:
         """Start over, empty, at a position."""
         self.epoch, self.start, self.end = epoch, seq, seq
@@ -154,11 +159,15 @@ class Ring:
     def prepend(self, epoch: str, start: int, events: Sequence[Mapping[str, Any]], now: float) -> bool:
         """Put older events before, all of (``start``, what the ring begins with]; False: they do not fit.
 
-        The ring may then hold more than its maximum, until they are as old as it keeps.
+        The ring may then hold more than its maximum, until they are as old as it keeps; of more than
+        GROWTH_MAX allows it takes the newest.
         """
-        if epoch != self.epoch or start >= self.start:
+        if epoch != self.epoch or start >= self.start or self.full:
             return False
         older = [event for event in events if start < event["seq"] <= self.start]
+        room = GROWTH_MAX * self._sizes[0] - len(self.events)
+        if len(older) > room:
+            start, older = older[-room - 1]["seq"], older[-room:]
         self.events[:0] = [RingEvent(event) for event in older]
         self._seqs[:0] = [event["seq"] for event in older]
         self._first -= len(older)

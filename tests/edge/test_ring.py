@@ -81,8 +81,9 @@ class RingMachine(RuleBasedStateMachine):
             return
         start = max(self.first, self.ring.start - back)
         older = [event for event in self.log if start < event["seq"] <= self.ring.start + overlap]
-        before = self.ring.start
-        assert self.ring.prepend(EPOCH, start, older, self.now) == (start < before)
+        before, full = self.ring.start, self.ring.full
+        assert self.ring.prepend(EPOCH, start, older, self.now) == (start < before and not full)
+        assert self.ring.start in {start, before} or self.ring.full
 
     @rule(seconds=st.floats(0.5, 12))
     def age(self, seconds: float) -> None:
@@ -186,10 +187,10 @@ def test_a_held_ring_keeps_what_is_being_read_towards() -> None:
     for seq in range(113, 130):
         ring.append(step(seq, seq), 0.0, hold=True)
     assert ring.start == start
-    assert ring.prepend(EPOCH, 50, [dict(comment(seq)) for seq in range(51, 101)], 0.0)
-    assert ring.judge(EPOCH, 50) == Held(50)
-    ring.append(step(130, 130), 0.0)
-    assert ring.start > 50
+    assert ring.prepend(EPOCH, 90, [dict(comment(seq)) for seq in range(91, 101)], 0.0)
+    assert ring.judge(EPOCH, 90) == Held(90)
+    ring.append(step(130, 150), 0.0)
+    assert ring.start > 90
 
 
 def test_what_was_put_before_stays_a_while() -> None:
@@ -204,9 +205,20 @@ def test_what_was_put_before_stays_a_while() -> None:
     assert ring.judge(EPOCH, 96) == TooOld(96, ring.start)
 
 
+def test_a_ring_takes_the_newest_of_too_much() -> None:
+    """However far back somebody asks, and however often: it grows to a limit, without a gap."""
+    ring = made(events_min=0)
+    ring.append(step(1_001, 1_012), 0.0)
+    ring.prepend(EPOCH, 0, [dict(comment(seq)) for seq in range(1, 1_001)], 0.0)
+    assert len(ring.events) == GROWTH_MAX * EVENTS_MAX
+    assert ring.full
+    assert seqs(ring.between(ring.start, 1_012)) == list(range(ring.start + 1, 1_013))
+    assert not ring.prepend(EPOCH, 0, [dict(comment(seq)) for seq in range(1, 1_001)], 0.0)
+
+
 def test_an_old_comment_stays_deleted_when_it_comes_back_from_the_window() -> None:
     """A delete outlives its place in the overlay as long as its comment can be put before the ring."""
-    ring = made(events_min=0)
+    ring = made(events_min=0, events_max=100)
     events = [dict(command(seq, "delete", comment(seq - 100)["id"])) for seq in range(101, 111)]
     ring.append(Step(EPOCH, 100, 110, events), 0.0)
     ring.append(step(111, 111), 0.0)
