@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 from edge.stats import Stats
 from schemas import stores
 from schemas.codec import UndecodableError, codec
+from schemas.routing import partition_of
 
 PAGE_SEGMENTS = 100
 READ_BYTES_MAX = 8 * 1024 * 1024
@@ -38,10 +39,13 @@ class Recent:
 
 
 class Past:
-    """Reads Redis. ``now``: seconds, monotonic."""
+    """Reads Redis. ``now``: seconds, monotonic. ``partitions``: of the topics."""
 
-    def __init__(self, redis: Redis, events_max: int, stats: Stats, now: Callable[[], float]) -> None:
+    def __init__(
+        self, redis: Redis, events_max: int, stats: Stats, now: Callable[[], float], partitions: int
+    ) -> None:
         self._redis = redis
+        self._partitions = partitions
         self._events_max = events_max
         self._stats = stats
         self._now = now
@@ -49,10 +53,15 @@ class Past:
         self._away_until = 0.0
 
     async def recent(self, stream_id: str) -> Recent | None:
-        """Return the end of the window, ascending; None: Redis did not answer."""
-        head = await self._ask(lambda: self._redis.get(stores.head(stream_id)))
-        if head is _AWAY:
+        """Return the end of the window, ascending; None: Redis did not answer, or was flushed.
+
+        A missing head says that there is no such stream only where the partition's sentinel is.
+        """
+        sentinel = stores.window_sentinel(partition_of(stream_id, self._partitions))
+        answer = await self._ask(lambda: self._redis.mget(stores.head(stream_id), sentinel))
+        if answer is _AWAY or answer == [None, None]:
             return None
+        head = answer[0]
         try:
             found = stores.Head.from_text(head.decode()) if head is not None else None
         except ValueError:

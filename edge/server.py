@@ -293,7 +293,8 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
     """Make what talks to Kafka and Redis; nothing here waits for them."""
     timeout = settings.redis.timeout_ms / 1000
     redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
-    past = Past(redis, settings.edge.ring_events_max, stats, asyncio.get_running_loop().time)
+    now, partitions = asyncio.get_running_loop().time, settings.kafka.partitions
+    past = Past(redis, settings.edge.ring_events_max, stats, now, partitions)
     gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")
     feed, notices = _feed(settings, stats), NoticeFeed(settings.kafka, stats)
     await gateway.start()

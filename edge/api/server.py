@@ -66,7 +66,7 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
     gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}")
     directory = Directory(redis, settings.kafka.partitions)
 
-    window = Past(redis, FRESH_EVENTS_MAX, Stats(), now)
+    window = Past(redis, FRESH_EVENTS_MAX, Stats(), now, settings.kafka.partitions)
     freshness = Freshness(settings.kafka, now)
 
     def stale(stream_id: str) -> bool:

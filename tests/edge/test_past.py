@@ -11,9 +11,12 @@ from edge.past import Past
 from edge.stats import Stats
 from schemas import stores
 from schemas.codec import codec
+from schemas.routing import partition_of
 from tests.edge.fakes import EPOCH, STREAM, comments
 
 pytestmark = pytest.mark.integration
+PARTITIONS = 4
+SENTINEL = stores.window_sentinel(partition_of(STREAM, PARTITIONS))
 
 
 async def put(redis: Redis, *segments: dict[str, Any]) -> None:
@@ -25,15 +28,17 @@ async def put(redis: Redis, *segments: dict[str, Any]) -> None:
 
 @pytest.fixture
 async def past(redis_client: Redis) -> Past:
-    return Past(redis_client, 1_000, Stats(), lambda: 0.0)
+    return Past(redis_client, 1_000, Stats(), lambda: 0.0, PARTITIONS)
 
 
 def ranges(segments: Any) -> list[tuple[int, int]]:
     return [(each["from_seq"], each["to_seq"]) for each in segments]
 
 
-async def test_an_unknown_stream_has_no_head(past: Past) -> None:
-    """Told from a Redis that does not answer."""
+async def test_an_unknown_stream_has_no_head(redis_client: Redis, past: Past) -> None:
+    """Told from a Redis that does not answer, and from one that was flushed and is not whole again."""
+    assert await past.recent(STREAM) is None
+    await redis_client.set(SENTINEL, "1")
     recent = await past.recent(STREAM)
     assert recent is not None
     assert (recent.head, list(recent.segments)) == (None, [])
@@ -109,7 +114,7 @@ async def test_redis_away_is_not_asked_for_a_moment() -> None:
     now = 0.0
     redis: Redis = Redis.from_url("redis://127.0.0.1:1/0")
     stats = Stats()
-    past = Past(redis, 1_000, stats, lambda: now)
+    past = Past(redis, 1_000, stats, lambda: now, PARTITIONS)
     assert await past.recent(STREAM) is None
     assert await past.between(STREAM, EPOCH, 0, 9) is None
     assert (stats.past_reads, stats.past_failures) == (1, 1)

@@ -23,7 +23,8 @@ async def epoch_of(_kafka: Kafka) -> str:
 @contextlib.asynccontextmanager
 async def parts_of(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[Parts]:
     feed = RedisFeed(client_of(settings.redis), settings.kafka.partitions, stats)
-    past = Past(Redis.from_url(settings.redis.url), 5_000, stats, asyncio.get_running_loop().time)
+    now, partitions = asyncio.get_running_loop().time, settings.kafka.partitions
+    past = Past(Redis.from_url(settings.redis.url), 5_000, stats, now, partitions)
     try:
         yield Parts(feed, FakeDoor(MemoryFeed(4)), epoch, past, {"feed": lambda: feed.ready})
     finally:

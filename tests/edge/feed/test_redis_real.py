@@ -74,7 +74,8 @@ async def edge_on(url: str, **edge: Any) -> AsyncIterator[Stage]:
     settings = Settings(edge=section, redis=RedisSettings(url=url))
     server = Server(settings)
     feed = RedisFeed(client_of(settings.redis), settings.kafka.partitions, server.stats)
-    past = Past(Redis.from_url(url), 5_000, server.stats, asyncio.get_running_loop().time)
+    now, partitions = asyncio.get_running_loop().time, settings.kafka.partitions
+    past = Past(Redis.from_url(url), 5_000, server.stats, now, partitions)
     await server.listen()
     try:
         nothing, door = MemoryFeed(4), FakeDoor(MemoryFeed(4))
