@@ -218,12 +218,16 @@ def test_a_ring_takes_the_newest_of_too_much() -> None:
 
 def test_an_old_comment_stays_deleted_when_it_comes_back_from_the_window() -> None:
     """A delete outlives its place in the overlay as long as its comment can be put before the ring."""
-    ring = made(events_min=0, events_max=100)
-    events = [dict(command(seq, "delete", comment(seq - 100)["id"])) for seq in range(101, 111)]
-    ring.append(Step(EPOCH, 100, 110, events), 0.0)
-    ring.append(step(111, 111), 0.0)
-    ring.prepend(EPOCH, 0, [dict(comment(seq)) for seq in range(1, 101)], 0.0)
-    assert seqs(ring.between(0, 100)) == list(range(11, 101))
+    log = [dict(comment(seq)) for seq in range(1, 101)]
+    log += [dict(command(seq, "delete", comment(seq - 10)["id"])) for seq in range(101, 111)]
+    log += [dict(comment(seq)) for seq in range(111, 116)]
+    ring = made(events_min=0)
+    ring.append(Step(EPOCH, 100, 110, log[100:110]), 0.0)
+    ring.append(Step(EPOCH, 110, 115, log[110:]), 0.0)
+    assert ring.start == 103
+    assert len(ring.overlay.deleted) < 10
+    assert ring.prepend(EPOCH, 80, log[80:103], 0.0)
+    assert seqs(ring.between(80, 100)) == list(range(81, 91))
 
 
 def test_an_event_that_cannot_be_shown_keeps_its_seq() -> None:
