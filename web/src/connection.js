@@ -6,10 +6,11 @@
  * frame.
  */
 import { Centrifuge, SubscriptionState } from "centrifuge";
-import { away, emptyModel, take } from "./model.js";
+import { away, drop, emptyModel, keep, take } from "./model.js";
 import { ATTEMPTS_MAX, judge, uuid7 } from "./posting.js";
 import { NOWHERE, apply, since, skip, subscribed } from "./position.js";
 import { Pace } from "./pace.js";
+import { floats } from "./reactions.js";
 import { Tally, catchUp } from "./tally.js";
 
 /** How often one gap is asked for again before it is shown as a hole. */
@@ -20,6 +21,8 @@ export const PENDING_MAX = 20;
 const ACCEPTED_SHOWN_MS = 10_000;
 /** An absence of less than this is not worth a line in the list. */
 const AWAY_SHOWN_MS = 1_000;
+/** How long it may take until a sampled stream's selection would have shown it. */
+const SELECTED_MS = 2_000;
 /** How long a comment waits for a connection and its answer: less than the server's window for repeats. */
 const POST_MS_MAX = 100_000;
 const RECONNECT_MIN_MS = 200;
@@ -65,6 +68,7 @@ export class LiveConnection {
    * @param {() => Promise<string>} [options.getToken]  called when the token has expired
    * @param {() => void} options.onChange
    * @param {(message: string) => void} [options.onNotice]  a comment was refused after it was accepted
+   * @param {(emoji: string[]) => void} [options.onReactions]  reactions that came: what may float up
    * @param {(url: string, options: object) => Centrifuge} [options.makeClient]  for tests
    */
   constructor(options) {
@@ -101,7 +105,7 @@ export class LiveConnection {
 
   /** End it for good. */
   close() {
-    this.#options = { ...this.#options, onChange: () => {}, onNotice: () => {} };
+    this.#options = { ...this.#options, onChange: () => {}, onNotice: () => {}, onReactions: () => {} };
     for (const timer of this.#timers) clearTimeout(timer);
     this.#client.disconnect();
   }
@@ -136,6 +140,11 @@ export class LiveConnection {
         await new Promise((resolve) => setTimeout(resolve, verdict.afterMs));
       }
     }
+  }
+
+  /** Tap on an emoji. It may get lost; nobody waits for it. */
+  react(emoji) {
+    this.#subscription?.publish({ reaction: emoji }).catch(() => {});
   }
 
   #subscribe(from) {
@@ -209,7 +218,12 @@ export class LiveConnection {
     this.position = result.position;
     this.tally.take(result.position.epoch, result);
     if (this.#returning && result.hole) this.#returning.missing += result.hole.to - result.hole.from;
+    const before = this.model.reactions;
     this.model = take(this.model, result.position.epoch, result, data, this.#returning !== null);
+    if (this.model.reactions !== before) {
+      const came = floats(before, this.model.reactions);
+      if (came.length) this.#options.onReactions?.(came);
+    }
     this.pace.take(result.events, Date.now());
     this.#arrived(result.events);
     this.#changed();
@@ -233,7 +247,10 @@ export class LiveConnection {
   }
 
   #notice(data) {
-    if (typeof data?.id === "string") this.#setPending(data.id, null);
+    if (typeof data?.id === "string") {
+      this.model = drop(this.model, data.id);
+      this.#setPending(data.id, null);
+    }
     const message = data?.message ?? data?.reason;
     if (typeof message === "string") this.#options.onNotice?.(message);
   }
@@ -242,11 +259,20 @@ export class LiveConnection {
     const waiting = this.pending.find((each) => each.id === id);
     if (!waiting) return; // it came back in the stream before the reply
     this.#setPending(id, { ...waiting, state: "accepted" });
+    const sampling = this.model.sampling !== null;
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
+      const left = this.pending.find((each) => each.id === id);
+      // A selection that left it out is no reason for its author not to see it.
+      if (left && sampling) this.model = keep(this.model, { ...left, user: this.#self(), at: Date.now() });
       this.#setPending(id, null);
-    }, ACCEPTED_SHOWN_MS);
+    }, sampling ? SELECTED_MS : ACCEPTED_SHOWN_MS);
     this.#timers.add(timer);
+  }
+
+  /** This viewer, as their own comments name them. */
+  #self() {
+    return { id: this.me, name: nameIn(this.#options.token), role: "viewer" };
   }
 
   #arrived(events) {
@@ -289,5 +315,16 @@ export class LiveConnection {
 
   #changed() {
     this.#options.onChange();
+  }
+}
+
+/** The display name in a token, "" where there is none; the server checks tokens, this only reads one. */
+function nameIn(token) {
+  try {
+    const part = token.split(".")[1].replaceAll("-", "+").replaceAll("_", "/");
+    const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(part), (each) => each.charCodeAt(0))));
+    return typeof claims.name === "string" ? claims.name : "";
+  } catch {
+    return "";
   }
 }

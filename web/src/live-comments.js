@@ -15,6 +15,8 @@ import { repeat } from "lit/directives/repeat.js";
 import { Announcer } from "./announcer.js";
 import { LiveConnection } from "./connection.js";
 import { oneOf } from "./model.js";
+import { floatLayer, reactionBar } from "./reaction-bar.js";
+import { EMOJI, FLOATING_MAX } from "./reactions.js";
 import { pendingTemplate, rowTemplate } from "./rows.js";
 import { styles } from "./styles.js";
 
@@ -35,6 +37,7 @@ export class LiveComments extends LitElement {
     theme: { reflect: true },
     heading: {},
     getToken: { attribute: false },
+    emoji: { attribute: false },
     _status: { state: true },
   };
 
@@ -47,10 +50,13 @@ export class LiveComments extends LitElement {
   #waitTimer = null;
   #draft = "";
   #announcer = new Announcer();
+  #floating = [];
+  #floated = 0;
 
   constructor() {
     super();
     this.heading = "Live chat";
+    this.emoji = EMOJI;
   }
 
   connectedCallback() {
@@ -120,6 +126,7 @@ export class LiveComments extends LitElement {
       getToken: this.getToken,
       onChange: () => this.#changed(),
       onNotice: (message) => this.#refuse(message, 0),
+      onReactions: (came) => this.#float(came),
     });
     this.#connection.connect();
   }
@@ -152,7 +159,9 @@ export class LiveComments extends LitElement {
           </div>
         </div>
         ${this.#stuck ? nothing : this.#newButton()}
+        ${floatLayer(this.#floating, (key) => this.#landed(key))}
       </div>
+      ${reactionBar(this.emoji, model.reactions, connection.readOnly || connection.status !== "live", (emoji) => connection.react(emoji))}
       ${this.#composer(connection)} ${this.#footer(connection)}
       <p class="unseen" role="status">${this.#announcer.words}</p>
     `;
@@ -182,6 +191,22 @@ export class LiveComments extends LitElement {
             <span dir="auto">${model.pinned.text}</span></div>`
         : nothing}
     `;
+  }
+
+  /** Let emoji rise; not for those who asked for less motion. */
+  #float(came) {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches || document.hidden) return;
+    for (const emoji of came.slice(0, FLOATING_MAX - this.#floating.length)) {
+      const [x, drift, delay] = [4 + Math.random() * 22, (Math.random() - 0.5) * 60, Math.random() * 400];
+      this.#floated += 1;
+      this.#floating = [...this.#floating, { key: this.#floated, emoji, x, drift, delay }];
+    }
+    this.requestUpdate();
+  }
+
+  #landed(key) {
+    this.#floating = this.#floating.filter((each) => each.key !== key);
+    this.requestUpdate();
   }
 
   #newButton() {

@@ -12,6 +12,7 @@
  * @property {number} copies    how many said the same
  * @property {number} at        milliseconds since 1970
  * @property {boolean} late     was said while this viewer was away
+ * @property {boolean} [mine]   this viewer's own, shown to them alone: the selection left it out
  *
  * @typedef {{kind: "hole", key: string, from: number, to: number, reason: string}} HoleRow
  * @typedef {{kind: "note", key: string, text: string, back?: boolean}} NoteRow
@@ -25,7 +26,10 @@
  * @property {boolean} ended
  * @property {number} slowSeconds  0: slow mode is off
  * @property {{shown: number, omitted: number} | null} sampling  recent counts; null: not sampled
+ * @property {Record<string, number> | null} reactions  totals by emoji; null: not known yet
  */
+
+import { merged } from "./reactions.js";
 
 export const ROWS_MAX = 200;
 /** How much of the recent counts a sampled publication keeps. */
@@ -35,6 +39,7 @@ const SAMPLING_MEMORY = 0.95;
 export function emptyModel(rowsMax = ROWS_MAX) {
   return {
     rows: [], rowsMax, pinned: null, viewers: -1, stale: false, ended: false, slowSeconds: 0, sampling: null,
+    reactions: null,
   };
 }
 
@@ -51,6 +56,7 @@ export function emptyModel(rowsMax = ROWS_MAX) {
 export function take(model, epoch, applied, publication = {}, late = false) {
   const next = { ...model, rows: [...model.rows] };
   if (Number.isFinite(publication.viewers)) next.viewers = publication.viewers;
+  if (publication.reactions) next.reactions = merged(model.reactions, publication.reactions);
   next.stale = publication.stale === true;
   next.sampling = publication.sampled ? sampling(model.sampling, applied) : null;
   if (applied.hole) next.rows.push(holeRow(epoch, applied.hole));
@@ -82,10 +88,23 @@ export function oneOf(model) {
   return Math.max(1, Math.round((model.sampling.shown + model.sampling.omitted) / model.sampling.shown));
 }
 
+/** Show a viewer's own comment that a sampled stream's selection left out; nobody else sees it. */
+export function keep(model, { id, text, user, at }) {
+  const row = { ...commentRow(`own:${id}`, { id, seq: 0, user, text, at }), late: false, mine: true };
+  const rows = [...model.rows, row];
+  return { ...model, rows: rows.slice(-model.rowsMax) };
+}
+
+/** Take an own comment back that was kept: it was refused after all. */
+export function drop(model, id) {
+  return { ...model, rows: model.rows.filter((row) => !(row.mine && row.id === id)) };
+}
+
 function takeEvent(model, epoch, event, late) {
   const key = `${epoch}:${event.seq}`;
   switch (event.type) {
     case "comment":
+      remove(model, (row) => row.mine === true && row.id === event.id);
       model.rows.push(commentRow(key, event, late));
       break;
     case "delete":

@@ -35,7 +35,10 @@ function comment(row, own) {
   const badge = BADGES[user.role];
   const name = user.name || user.id;
   const classes = `row h${hue(user.id)} ${badge ? `by-${user.role}` : ""} ${own ? "own" : ""} ${row.late ? "late" : ""}`;
-  return html`<div class=${classes} data-seq=${seq} data-id=${row.id}>
+  return html`<div
+    class=${classes} data-seq=${seq || nothing} data-id=${row.id}
+    title=${row.mine ? "Everybody got a selection, which left this one out. You see your own." : nothing}
+  >
     <span class="avatar" aria-hidden="true">${initial(name)}</span>
     <div class="said">
       <span class="who"><bdi class="name">${name}</bdi>${badge ? html`<span class="badge">${badge}</span>` : nothing}${own
@@ -55,6 +58,7 @@ export function holeWords({ from, to, reason }) {
   if (reason === "epoch") return "The stream's history starts anew here";
   if (count === 0) return "It is not known whether comments are missing here";
   const what = count === 1 ? "1 comment" : `${count.toLocaleString()} comments`;
+  if (reason === "late") return `${what} skipped, to stay live`;
   return reason === "slow" ? `${what} skipped: your connection was slow` : `${what} not loaded`;
 }
 

@@ -130,7 +130,22 @@ export const styles = css`
     background: var(--accent); color: light-dark(#fff, #14151d); box-shadow: 0 4px 16px #0005;
   }
 
-  form { padding: 10px 12px 6px; border-block-start: 1px solid var(--border); }
+  .floats { position: absolute; inset: 0; overflow: hidden; pointer-events: none; }
+  .float { position: absolute; inset-block-end: 0; font-size: 1.7em; opacity: 0; animation: rise 2.4s ease-out forwards; }
+  .reactions {
+    display: flex; gap: 4px; padding: 6px 12px 0; overflow-x: auto; scrollbar-width: none;
+    border-block-start: 1px solid var(--border);
+  }
+  .reaction {
+    display: inline-flex; align-items: center; gap: 4px; flex: none; padding: 3px 8px; border: 0; border-radius: 99px;
+    background: none; font-size: 1em; transition: transform 0.1s;
+  }
+  .reaction:hover:enabled { background: var(--surface); }
+  .reaction:active:enabled { transform: scale(1.25); }
+  .reaction:disabled { cursor: default; opacity: 0.6; }
+  .reaction b { font-size: 0.78em; font-weight: 600; color: var(--muted); font-variant-numeric: tabular-nums; }
+
+  form { padding: 6px 12px; }
   .field {
     display: flex; align-items: center; gap: 6px; padding: 4px; padding-inline-start: 14px; border-radius: 99px;
     background: var(--surface); border: 1px solid #0000;
@@ -155,6 +170,10 @@ export const styles = css`
   code { font-family: ui-monospace, monospace; font-variant-numeric: tabular-nums; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 
   @keyframes arrive { from { opacity: 0; transform: translateY(6px); } }
+  @keyframes rise {
+    12% { opacity: 1; }
+    to { opacity: 0; transform: translate(var(--drift), -260px) scale(1.3); }
+  }
   @keyframes pulse { 50% { opacity: 0.35; } }
   @media (prefers-reduced-motion: reduce) { *, *::before { animation: none !important; transition: none !important; } }
 `;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { away, emptyModel, oneOf, take } from "../src/model.js";
+import { drop, keep, away, emptyModel, oneOf, take } from "../src/model.js";
 
 const user = (id) => ({ id, name: id.toUpperCase(), role: "viewer" });
 const comment = (seq, by = "ana") => ({ type: "comment", seq, id: `id-${seq}`, user: user(by), text: `text ${seq}`, at: 1000 });
@@ -86,4 +86,25 @@ test("viewers, staleness and sampling follow the publication", () => {
   assert.equal(model.viewers, 7);
   assert.equal(model.stale, false);
   assert.equal(oneOf(model), 1);
+});
+
+test("an own comment that a selection left out is kept, until the log shows it or it is refused", () => {
+  const mine = { id: "m1", text: "mine", user: { id: "me", name: "Me", role: "viewer" }, at: 1 };
+  const kept = keep(emptyModel(), mine);
+  assert.deepEqual(kept.rows.map(({ text, mine: own }) => [text, own]), [["mine", true]]);
+  const shown = take(kept, "e-0", applied([{ ...comment(5), id: "m1", text: "mine" }]));
+  assert.deepEqual(shown.rows.map(({ seq, mine: own }) => [seq, own]), [[5, undefined]]);
+  assert.deepEqual(drop(kept, "m1").rows, []);
+  assert.equal(drop(shown, "m1").rows.length, 1, "what everybody sees is not taken back");
+  const cleared = take(kept, "e-0", applied([{ type: "clear", seq: 9, target: "me" }]));
+  assert.deepEqual(cleared.rows, []);
+});
+
+test("reactions are totals that only grow", () => {
+  let model = take(emptyModel(), "e-0", applied([]), { reactions: { "❤": 3 } });
+  assert.deepEqual(model.reactions, { "❤": 3 });
+  model = take(model, "e-0", applied([]), {});
+  assert.deepEqual(model.reactions, { "❤": 3 });
+  model = take(model, "e-0", applied([]), { reactions: { "❤": 2, "🔥": 1 } });
+  assert.deepEqual(model.reactions, { "❤": 3, "🔥": 1 });
 });

@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { FLOATS_MAX, floats, merged, short } from "../src/reactions.js";
+
+test("the first totals float nothing: they are the past", () => {
+  assert.deepEqual(floats(null, { "❤": 5_000 }), []);
+});
+
+test("what grew floats, thinned out", () => {
+  assert.deepEqual(floats({ "❤": 10 }, { "❤": 11 }), ["❤"]);
+  assert.deepEqual(floats({ "❤": 10, "🔥": 1 }, { "❤": 10, "🔥": 4 }), ["🔥", "🔥"]);
+  assert.equal(floats({}, { "🎉": 1e9 }).length, FLOATS_MAX);
+});
+
+test("totals never go back", () => {
+  assert.deepEqual(merged({ "❤": 9, "🔥": 2 }, { "❤": 3, "🔥": 5, "👍": 1 }), { "❤": 9, "🔥": 5, "👍": 1 });
+  assert.deepEqual(merged(null, { "❤": 1 }), { "❤": 1 });
+  assert.deepEqual(merged({ "❤": 1 }, { "❤": "many" }), { "❤": 1 });
+});
+
+test("large totals are written short", () => {
+  assert.equal(short(7), "7");
+  assert.match(short(12_345), /^12[.,]3/);
+});
