@@ -79,7 +79,11 @@ class Archive(ABC):
 
     @abstractmethod
     async def write(self, segments: Sequence[Sequenced]) -> None:
-        """Upsert the events of admitted segments; returns when all are durable. Idempotent."""
+        """Upsert the events of admitted segments; returns when all are durable. Idempotent.
+
+        A stream's events become readable in order, and deletes and clears before them: when `end` answers
+        n, all that writers of the stream wrote up to n is there, and in force. (One writer a stream.)
+        """
 
     @abstractmethod
     async def read(

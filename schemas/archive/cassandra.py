@@ -1,9 +1,10 @@
 """The archive in Cassandra: a partition a stream, epoch and 16,384 numbers; a page is one slice of it.
 
-Writes that wait together go out together (`schemas.archive.gathering`), in unlogged batches of one partition
-each. What makes an event visible or hidden is written before the event: when a read finds number n as a
-stream's end, every delete up to n is in force. No counters, no batches across partitions, and no lightweight
-transactions but the migrations' lock.
+Writes that wait together go out together (`schemas.archive.gathering`), in unlogged batches of one
+partition each. What makes an event visible or hidden is written before the event, and a stream's batches
+one behind the other: when a read finds number n as a stream's end, what came before it is there, and every
+delete in force. No counters, no batches across partitions, and no lightweight transactions but the
+migrations' lock.
 """
 
 import asyncio
@@ -211,11 +212,11 @@ class CassandraArchive(Archive):
         parts = rows.split(segments)
         first = [*self._listing(parts), *self._hiding(parts)]
         if first:
-            self._open_session().send(statement for _, statement in first)
+            self._open_session().send([statement] for _, statement in first)
             if len(self._listed) > LISTED_MAX:
                 self._listed.clear()
             self._listed.update((key, self._now()) for key, _ in first if key is not None)
-        self._open_session().send(self._rows(parts))
+        self._open_session().send(map(self._rows, rows.by_stream(parts)))
 
     def _listing(self, parts: rows.Split) -> Iterator[tuple[Any, Any]]:
         """Yield (key, statement) for epochs and buckets that were not listed yet, or not today."""
@@ -241,8 +242,9 @@ class CassandraArchive(Archive):
             for _, ttl in self._living([event]):
                 yield None, self._binder.hide(stream_id, epoch, event, ttl)
 
-    def _rows(self, parts: rows.Split) -> Iterator[Any]:
-        for partition, events in parts.partitions.items():
+    def _rows(self, partitions: Iterable[tuple[Partition, Sequence[Event]]]) -> Iterator[Any]:
+        """Yield the batches of one stream and epoch, ascending: they become readable in this order."""
+        for partition, events in partitions:
             for chunk in rows.chunks(events):
                 living = list(self._living(chunk))
                 if living:

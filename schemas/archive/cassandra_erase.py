@@ -29,7 +29,7 @@ def erase(session: Session, prepared: Mapping[str, Any], user_id: str) -> int:
             yield blank
 
     for table in EVENT_TABLES:
-        session.send(counted(_blanks(session, prepared, table, user_id)))
+        session.send([blank] for blank in counted(_blanks(session, prepared, table, user_id)))
     return changed
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from cassandra.query import UNSET_VALUE, BatchStatement, BatchType
@@ -26,6 +27,7 @@ ROW_BYTES = 120
 """What a row takes beside its texts and ids."""
 
 SEQ_MAX = 2**63 - 1
+_SEQ, _PARTITION = itemgetter("seq"), itemgetter(0)
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the driver's timestamps are UTC and say no zone
 _MS = timedelta(milliseconds=1)
 
@@ -69,6 +71,15 @@ def split(segments: Iterable[Sequenced]) -> Split:
             if event["type"] in {"delete", "clear"} and event["command"] and event["command"]["target"]:
                 result.hides.append((stream_id, epoch, event))
     return result
+
+
+def by_stream(parts: Split) -> Iterator[Sequence[tuple[Partition, Sequence[Event]]]]:
+    """Yield what each epoch of each stream has, its partitions and their events ascending."""
+    streams: defaultdict[tuple[str, str], list[tuple[Partition, Sequence[Event]]]] = defaultdict(list)
+    for partition, events in parts.partitions.items():
+        streams[partition[:2]].append((partition, sorted(events, key=_SEQ)))
+    for partitions in streams.values():
+        yield sorted(partitions, key=_PARTITION) if len(partitions) > 1 else partitions
 
 
 def size(event: Event) -> int:

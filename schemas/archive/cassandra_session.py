@@ -1,17 +1,18 @@
 """The Cassandra driver at the rim: connect, send many with bounded concurrency, await a few.
 
 Connecting and preparing block, so they are done in a thread. A write goes through `send`, in the writer's
-thread: a statement is bound while earlier ones are under way, and one that fails is sent again, alone, more
-gently. What the driver raises becomes ArchiveUnavailable; the caller repeats the write.
+thread: a statement is bound while others are under way, and one that fails is sent again, more gently. What
+the driver raises becomes ArchiveUnavailable; the caller repeats the write.
 """
 
 import asyncio
 import contextlib
 import logging
 import socket
-import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from cassandra import ConsistencyLevel, DriverException
@@ -36,21 +37,30 @@ REQUEST_SECONDS = 10.0
 RECONNECT_SECONDS_FIRST = 0.5
 RECONNECT_SECONDS_MAX = 10.0
 IN_FLIGHT_MAX = 128
-"""Statements of one `send` under way. Halved when some fail, and raised by a few when all went well."""
+"""Chains of one `send` under way. Halved when some fail, and raised by a few when all went well."""
 IN_FLIGHT_MIN = 8
 IN_FLIGHT_STEP = 8
 FAILURES_MAX = 16
-"""Of one pass; then the rest is not tried."""
+"""Of one pass; then no further chain is begun."""
 RETRY_SECONDS = (0.1, 0.4, 1.6)
 """Before what failed is sent again; then the whole write fails."""
 
+SAID_CHARS_MAX = 200
 FAULTS = (DriverException, NoHostAvailable, ConnectionException, OSError)
 """What the driver raises."""
 
 
 def unavailable(error: BaseException) -> ArchiveUnavailable:
     """Say what the driver said, in one line."""
-    return ArchiveUnavailable(f"Cassandra: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+    where = ""
+    if isinstance(error, NoHostAvailable):
+        where = "no node answers"
+        if not error.errors:
+            return ArchiveUnavailable(f"Cassandra: {where}")
+        host, error = next(iter(error.errors.items()))
+        where += f", {host}: "
+    said = " ".join(str(error).split())[:SAID_CHARS_MAX]
+    return ArchiveUnavailable(f"Cassandra: {where}{type(error).__name__}: {said}")
 
 
 class Session:
@@ -134,65 +144,93 @@ class Session:
         except FAULTS as error:
             raise unavailable(error) from error
 
-    def send(self, statements: Iterable[Any]) -> None:
+    def send(self, chains: Iterable[Iterable[Any]]) -> None:
         """Send writes; returns when all are acknowledged; blocks.
 
+        The statements of one chain go one behind the other: none is sent before the one in front of it is
+        acknowledged. Chains go side by side, bounded in number.
+
         Raises:
-            ArchiveUnavailable: some were not, each tried several times.
+            ArchiveUnavailable: some were not acknowledged, each tried several times. What a chain has
+                behind such a statement was not sent.
 
         """
+        left: Iterable[Iterator[Any]] = map(iter, chains)
+        done = 0
         for wait in (*RETRY_SECONDS, None):
             attempt = _Pass(self.raw, self._in_flight_max)
-            failed = attempt.run(statements)
-            if not failed:
+            left = attempt.run(left)
+            if attempt.error is None:
                 self._in_flight_max = min(IN_FLIGHT_MAX, self._in_flight_max + IN_FLIGHT_STEP)
                 return
             self._in_flight_max = max(IN_FLIGHT_MIN, self._in_flight_max // 2)
-            statements = [statement for statement, _ in failed]
-            error = failed[0][1]
-            if wait is None or not attempt.done:  # none of them: it is away, not overloaded
-                raise unavailable(error) from error
+            done += attempt.done
+            if wait is None or not done:  # none at all: it is away, not overloaded
+                raise unavailable(attempt.error) from attempt.error
             time.sleep(wait)
 
 
 class _Pass:
-    """One attempt at many statements."""
+    """One attempt at many chains. ``done``: statements acknowledged; ``error``: the first one there was."""
 
     def __init__(self, session: Any, in_flight_max: int) -> None:
-        self._session = session
-        self._in_flight_max = in_flight_max
-        self._free = threading.Semaphore(in_flight_max)
-        self._failed: list[tuple[Any, BaseException]] = []
         self.done = 0
+        self.error: BaseException | None = None
+        self._execute = session.execute_async
+        self._in_flight_max = in_flight_max
+        self._answers: SimpleQueue[tuple[Iterator[Any], Any, BaseException | None]] = SimpleQueue()
 
-    def run(self, statements: Iterable[Any]) -> list[tuple[Any, BaseException]]:
-        """Return what failed, with why."""
-        execute = self._session.execute_async
-        waiting = iter(statements)
-        for statement in waiting:
-            self._acquire()
-            try:
-                execute(statement).add_callbacks(self._done, self._fail, errback_args=(statement,))
-            except FAULTS as error:
-                self._fail(error, statement)
-            if len(self._failed) > FAILURES_MAX:
-                self._failed.extend((each, self._failed[0][1]) for each in waiting)
-        for _ in range(self._in_flight_max):
-            self._acquire()
-        return self._failed
+    def run(self, chains: Iterable[Iterator[Any]]) -> list[Iterator[Any]]:
+        """Return what is left of the chains: what failed and what was to follow it."""
+        waiting, under_way = iter(chains), 0
+        left: list[Iterator[Any]] = []
+        while True:
+            while under_way < self._in_flight_max and len(left) <= FAILURES_MAX:
+                upcoming = next(waiting, None)
+                if upcoming is None:
+                    break
+                under_way += self._send_next(upcoming)
+            if not under_way:
+                return [*left, *waiting]
+            answered, statement, error = self._next_answer()
+            if error is not None:
+                self.error = self.error or error
+                left.append(chain([statement], answered))
+                under_way -= 1
+            else:
+                self.done += 1
+                under_way -= not self._send_next(answered)
 
-    def _acquire(self) -> None:
+    def _send_next(self, statements: Iterator[Any]) -> bool:
+        """Send a chain's next statement; return whether it has one."""
+        statement = next(statements, None)
+        if statement is None:
+            return False
+        try:
+            future = self._execute(statement)
+        except FAULTS as error:
+            self._answers.put((statements, statement, error))
+        else:
+            future.add_callbacks(
+                self._succeeded,
+                self._failed,
+                callback_args=(statements, statement),
+                errback_args=(statements, statement),
+            )
+        return True
+
+    def _next_answer(self) -> tuple[Iterator[Any], Any, BaseException | None]:
         # The driver answers each within its own time-out; a driver that does not is as good as away.
-        if not self._free.acquire(timeout=3 * REQUEST_SECONDS):
-            raise ArchiveUnavailable("Cassandra: the driver left a request unanswered")
+        try:
+            return self._answers.get(timeout=3 * REQUEST_SECONDS)
+        except Empty:
+            raise ArchiveUnavailable("Cassandra: the driver left a request unanswered") from None
 
-    def _done(self, _: Any) -> None:
-        self.done += 1  # in the driver's one thread
-        self._free.release()
+    def _succeeded(self, _: Any, statements: Iterator[Any], statement: Any) -> None:
+        self._answers.put((statements, statement, None))
 
-    def _fail(self, error: BaseException, statement: Any) -> None:
-        self._failed.append((statement, error))
-        self._free.release()
+    def _failed(self, error: BaseException, statements: Iterator[Any], statement: Any) -> None:
+        self._answers.put((statements, statement, error))
 
 
 def _settle(result: "asyncio.Future[Any]", rows: Any, error: BaseException | None) -> None:

@@ -12,6 +12,7 @@ from schemas.archive.cassandra_rows import (
     BUCKET_BITS,
     Partition,
     bucket_of,
+    by_stream,
     chunks,
     comment,
     size,
@@ -55,6 +56,22 @@ def test_a_segment_goes_to_its_buckets() -> None:
     }
     assert found.hides == [("s", make.EPOCH, first[1]), ("s", make.EPOCH, second[0])]
     assert [bucket_of(seq) for seq in (1, edge - 1, edge)] == [0, 0, 1]
+
+
+def test_a_streams_events_are_written_in_order() -> None:
+    """However segments come, each stream's partitions and events are sent ascending."""
+    edge = 1 << BUCKET_BITS
+    late, early = (
+        [make.comment(edge), make.comment(edge + 1)],
+        [make.comment(edge - 2), make.comment(edge - 1)],
+    )
+    parts = split([make.segment("s", late), make.segment("t", late[1:]), make.segment("s", early[1:])])
+    parts.partitions[Partition("s", make.EPOCH, 0)].append(early[0])
+    found = [[(key, list(events)) for key, events in stream] for stream in by_stream(parts)]
+    assert found == [
+        [(Partition("s", make.EPOCH, 0), early), (Partition("s", make.EPOCH, 1), late)],
+        [(Partition("t", make.EPOCH, 1), late[1:])],
+    ]
 
 
 def test_what_is_left_of_an_expired_row_is_hidden() -> None:
