@@ -16,6 +16,7 @@ BENCHES: dict[str, str] = {
     "edge": "livecomments.bench.edge:edge",
     "feed": "livecomments.bench.feed:feed",
     "moderation": "livecomments.bench.moderation:moderation",
+    "pipeline": "livecomments.bench.pipeline:pipeline",
     "sampling": "livecomments.bench.sampling:sampling",
 }
 """Bench → ``module:attribute``, in the order of ``--help``."""
