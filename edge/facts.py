@@ -64,6 +64,13 @@ redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens - 1), 'at', n
 redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[7]) * 1000, slow, math.ceil(burst * 1000 / rate)))
 return {0, 0}
 """
+# What was refused for another reason did not go on: the same id is no retry.
+_FORGET = """
+local ids = redis.call('HGET', KEYS[1], 'ids')
+local from, to = string.find(ids or '', ARGV[1] .. ' ', 1, true)
+if from then redis.call('HSET', KEYS[1], 'ids', string.sub(ids, 1, from - 1) .. string.sub(ids, to + 1)) end
+return from or 0
+"""
 _ID_CHARS = 37
 _CODES = {1: Code.RATE_LIMITED, 2: Code.SLOW_MODE}
 _RETRY = 4
@@ -128,6 +135,12 @@ class FactStore:
                 return await answer
         except TimeoutError:
             return None
+
+    async def forget(self, stream_id: str, user_id: str, comment_id: str) -> None:
+        """Note that a comment did not go on although its bucket let it; what it cost stays spent."""
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await self._redis.eval(_FORGET, 1, stores.bucket(stream_id, user_id), comment_id)
 
     async def _run(self) -> None:
         while True:

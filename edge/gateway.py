@@ -154,6 +154,8 @@ class Gateway:
             slow = not viewer.may_moderate(stream_id)
             facts = await self._facts.facts(stream_id, viewer.user_id, comment_id=id_, slow=slow)
             if facts is not None and (refusal := refusal_of_comment(facts, viewer.user_id, now_ms, text)):
+                if facts.spent.code is None:
+                    await self._facts.forget(stream_id, viewer.user_id, id_)
                 raise refusal
         item = _item("comment", viewer, stream_id, id_, text=text, sticker=sticker)
         return await self._submit(item, deadline)

@@ -100,6 +100,17 @@ async def test_what_was_refused_is_no_retry(redis_client: Redis, redis_url: str)
         assert await ask(store, "c0") is None
 
 
+async def test_what_did_not_go_on_is_forgotten(redis_client: Redis, redis_url: str) -> None:
+    """Refused for a reason that the bucket does not know: the same id is judged again, others are kept."""
+    async with asking(redis_url) as store:
+        for id_ in ("c0", "c1", "c2"):
+            assert await ask(store, id_) is None
+        await store.forget("s", "u", "c1")
+        await store.forget("s", "u", "never")
+        await put(redis_client, state="ended")
+        assert [await ask(store, id_) for id_ in ("c0", "c1", "c2")] == [None, Code.STREAM_ENDED, None]
+
+
 @pytest.mark.parametrize(
     ("ban", "code"),
     [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge.auth import Viewer
-from edge.checks import Ban, Facts
+from edge.checks import Ban, Facts, Spent
 from edge.errors import Forbidden
 from edge.gateway import Gateway
 from edge.submit import SubmitError
@@ -27,6 +27,7 @@ class FakeFacts:
     def __init__(self, facts: Facts | None = None) -> None:
         self.known = facts
         self.asked: list[tuple[str, str, str | None, bool]] = []
+        self.forgotten: list[str] = []
 
     async def start(self) -> None: ...
     async def stop(self) -> None: ...
@@ -36,6 +37,9 @@ class FakeFacts:
     ) -> Facts | None:
         self.asked.append((stream_id, user_id, comment_id, slow))
         return self.known
+
+    async def forget(self, stream_id: str, user_id: str, comment_id: str) -> None:
+        self.forgotten.append(comment_id)
 
 
 class FakeKafka:
@@ -198,6 +202,30 @@ async def test_refused_before_kafka() -> None:
             await gateway.comment(AUTHOR, "another", id=None, text="x")
         with pytest.raises(Refusal):
             await gateway.comment(Viewer("u", "U", "viewer"), "no/stream", id=None, text="x")
+    assert kafka.records == []
+
+
+async def test_a_retry_of_what_went_on_goes_on() -> None:
+    """Banned meanwhile, too fast meanwhile: only the log knows what became of it, and is asked again."""
+    kafka = FakeKafka()
+    facts = FakeFacts(Facts(ban=Ban("ban"), state="ended", spent=Spent(retry=True)))
+    async with gateway_on(kafka, facts) as gateway:
+        await gateway.comment(AUTHOR, "s", id=str(uuid.uuid4()), text="x")
+    assert len(kafka.records) == 1
+    assert facts.forgotten == []
+
+
+@pytest.mark.parametrize(
+    ("known", "forgotten"),
+    [(Facts(everywhere=Ban("ban")), True), (Facts(spent=Spent(Code.RATE_LIMITED, 1.0)), False)],
+)
+async def test_what_was_refused_is_no_retry_the_next_time(known: Facts, forgotten: bool) -> None:
+    """The bucket forgets an id that did not go on for a reason that it does not know."""
+    kafka, facts, id_ = FakeKafka(), FakeFacts(known), str(uuid.uuid4())
+    async with gateway_on(kafka, facts) as gateway:
+        with pytest.raises(Refusal):
+            await gateway.comment(AUTHOR, "s", id=id_, text="x")
+    assert facts.forgotten == ([id_] if forgotten else [])
     assert kafka.records == []
 
 
