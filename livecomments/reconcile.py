@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from agents.log import Log
-from schemas.archive import Archive
+from schemas.archive import PAGE_EVENTS_MAX, Archive
 from schemas.archive.paging import differs, is_blank
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence, follow
@@ -23,7 +23,7 @@ Range = tuple[int, int]
 
 
 class Logged(NamedTuple):
-    """What one record of the log adds: events that no earlier one had, and the range they are of."""
+    """What records of the log add: events that no earlier one had, and the range they are of."""
 
     epoch: str
     covers: Range
@@ -85,6 +85,22 @@ async def logged(log: Log, stream_id: str, partition: int) -> AsyncIterator[Logg
             yield Logged(epoch, (step.from_seq, step.to_seq), step.events, record)
 
 
+async def _together(parts: AsyncIterator[Logged]) -> AsyncIterator[Logged]:
+    """Join what follows on each other: the archive is asked for a page at a time, not a record."""
+    held: Logged | None = None
+    async for part in parts:
+        if held is not None:
+            follows = held.epoch == part.epoch and held.covers[1] == part.covers[0]
+            if follows and len(held.events) + len(part.events) <= PAGE_EVENTS_MAX:
+                covers = (held.covers[0], part.covers[1])
+                held = Logged(part.epoch, covers, [*held.events, *part.events], part.record)
+                continue
+            yield held
+        held = part
+    if held is not None:
+        yield held
+
+
 async def check(
     archive: Archive, log: Log, stream_id: str, partition: int, *, epoch: str | None = None, since_ms: int = 0
 ) -> Sequence[Findings]:
@@ -104,7 +120,7 @@ async def check(
 
     """
     found: dict[str, Findings] = {}
-    async for part in logged(log, stream_id, partition):
+    async for part in _together(logged(log, stream_id, partition)):
         if epoch in {None, part.epoch}:
             findings = found.setdefault(part.epoch, Findings(part.epoch))
             _extend(findings, part.covers)
@@ -127,7 +143,7 @@ async def repair(
 ) -> int:
     """Write what the log has and the archive has not; return how many events."""
     written = 0
-    async for part in logged(log, stream_id, partition):
+    async for part in _together(logged(log, stream_id, partition)):
         if epoch not in {None, part.epoch}:
             continue
         first, last = part.covers[0] + 1, part.covers[1]

@@ -56,8 +56,8 @@ class CassandraArchive(Archive):
         self._session: Session | None = None
         self._prepared: dict[str, Any] = {}
         self._binder = rows.Binder({})
-        self._writer = ThreadPoolExecutor(1, "archive-writer")
-        self._gathering = Gathering(self._commit, self._writer)
+        self._writer: ThreadPoolExecutor | None = None
+        self._gathering: Gathering | None = None
         self._listed: dict[tuple[str, ...] | Partition, float] = {}
 
     async def open(self) -> None:
@@ -66,6 +66,8 @@ class CassandraArchive(Archive):
         while self._session is None:
             try:
                 self._session = await asyncio.to_thread(self._connect)
+                self._writer = ThreadPoolExecutor(1, "archive-writer")
+                self._gathering = Gathering(self._commit, self._writer)
             except ArchiveUnavailable as error:
                 if said != str(error):
                     log.warning("archive not there yet; waiting", error=str(error))
@@ -89,15 +91,19 @@ class CassandraArchive(Archive):
 
     async def close(self) -> None:
         """Finish what is being written, and disconnect."""
-        await self._gathering.finish()
-        await asyncio.to_thread(self._writer.shutdown)
+        gathering, self._gathering = self._gathering, None
+        if gathering is not None:
+            await gathering.finish()
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.shutdown)
         session, self._session = self._session, None
         if session is not None:
             await asyncio.to_thread(session.close)
 
     async def write(self, segments: Sequence[Sequenced]) -> None:
         """Upsert, together with whatever else waits."""
-        self._open_session()
+        if self._gathering is None:
+            raise ArchiveUnavailable("Cassandra: not connected")
         await self._gathering.write(segments)
 
     async def read(
@@ -209,7 +215,13 @@ class CassandraArchive(Archive):
     # Writing, in the writer's thread.
 
     def _commit(self, segments: Sequence[Sequenced]) -> None:
-        parts = rows.split(segments)
+        try:
+            self._write(rows.split(segments))
+        except ArchiveUnavailable:
+            self._listed.clear()  # whatever happened to it: list anew
+            raise
+
+    def _write(self, parts: rows.Split) -> None:
         first = [*self._listing(parts), *self._hiding(parts)]
         if first:
             self._open_session().send([statement] for _, statement in first)
