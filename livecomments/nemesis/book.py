@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from livecomments.verify import facts as f
+from livecomments.verify.files import to_line
 
 TICK_SECONDS = 0.05
 LATE_SECONDS = 0.1
@@ -47,7 +48,7 @@ class Book:
         self.counts[type(fact).__name__.lower()] += 1
         if isinstance(fact, f.Receive):
             self.counts["events"] += len(fact.events)
-        self._file.write(f.to_line(fact) + "\n")
+        self._file.write(to_line(fact) + "\n")
 
     async def watch_stalls(self) -> None:
         """Write down when this process did not run, until cancelled."""

@@ -86,6 +86,8 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
     raise_open_files_limit()
     try:
         outcome = asyncio.run(run(load(), config, steps, directory, _tell))
+    except asyncio.CancelledError:
+        raise Failure(Exit.INTERRUPTED, f"stopped; facts and logs are in {directory}") from None
     except BaseException:
         _tell(f"facts and logs are in {directory}")
         raise

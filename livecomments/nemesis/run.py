@@ -1,7 +1,9 @@
 """A whole run: a stack of its own, rounds with their seeds, one report."""
 
+import asyncio
 import contextlib
 import random
+import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,7 +18,8 @@ from livecomments.nemesis.kinds import Step
 from livecomments.nemesis.round import Plan, Round
 from livecomments.nemesis.stack import Shape, Stack
 from livecomments.verify.check import check
-from livecomments.verify.facts import FactFiles, Minimum
+from livecomments.verify.facts import Minimum
+from livecomments.verify.files import FactFiles
 from livecomments.verify.report import Report
 from schemas.settings import Settings
 
@@ -80,7 +83,10 @@ async def run(
     keep: Path,
     tell: Callable[[str], None],
 ) -> Outcome:
-    """Start a stack, run every round on it, stop it; facts stay in ``keep``."""
+    """Start a stack, run every round on it, stop it; facts stay in ``keep``. SIGTERM ends it as well."""
+    me = asyncio.current_task()
+    if me is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     outcome = Outcome()
     stack = Stack(settings, config.shape)
     faults = steps(random.Random(config.seed))  # noqa: S311 - to be repeated

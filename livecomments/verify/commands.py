@@ -9,7 +9,8 @@ import typer
 from livecomments.exits import Exit, Failure
 from livecomments.options import Json
 from livecomments.verify.check import check
-from livecomments.verify.facts import FactError, FactFiles, Minimum
+from livecomments.verify.facts import Minimum
+from livecomments.verify.files import FactError, FactFiles
 from livecomments.verify.report import Report
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from livecomments.nemesis.book import Book
 from livecomments.verify import facts as f
-from livecomments.verify.facts import FactFiles
+from livecomments.verify.files import FactFiles
 from tests.edge.fakes import until
 
 

@@ -14,7 +14,7 @@ from livecomments.nemesis.cast import STEADY, token
 from livecomments.nemesis.sdk import SdkViewer
 from livecomments.nemesis.viewer import Pace, Viewer
 from livecomments.verify import facts as f
-from livecomments.verify.facts import FactFiles
+from livecomments.verify.files import FactFiles
 from schemas.settings import Auth
 from tests.edge.fakes import STREAM, Stage, comments, stage, until
 

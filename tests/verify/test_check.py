@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from livecomments.verify import facts as f
 from livecomments.verify.check import check
 from livecomments.verify.facts import Minimum
+from livecomments.verify.files import FactError, from_line, to_line
 from livecomments.verify.report import Kind, Report
 from tests.verify.histories import World, history
 from tests.verify.plants import (
@@ -56,14 +57,14 @@ def test_a_raised_epoch_is_no_anomaly(seed: int) -> None:
 def test_facts_survive_their_file() -> None:
     """What is written is what is read."""
     facts = history(3)
-    assert [f.from_line(f.to_line(fact)) for fact in facts] == facts
+    assert [from_line(to_line(fact)) for fact in facts] == facts
 
 
 def test_a_line_that_is_no_fact_is_refused() -> None:
     """A wrong line names itself."""
     for line in ("{", "[]", '{"fact":"nothing"}', '{"fact":"stall"}'):
-        with pytest.raises(f.FactError):
-            f.from_line(line)
+        with pytest.raises(FactError):
+            from_line(line)
 
 
 # Planted faults.

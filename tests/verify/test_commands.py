@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from livecomments.cli import app
 from livecomments.exits import Exit
-from livecomments.verify.facts import Fact, to_line
+from livecomments.verify.facts import Fact
+from livecomments.verify.files import to_line
 from tests.verify.histories import history
 from tests.verify.plants import duplicate_to_viewer
 
