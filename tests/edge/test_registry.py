@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from edge import registry
 from edge.placement import Offer
 from edge.registry import Finder, Registrar, Roster, merged
+from edge.tasks import end
 from schemas import stores
 from schemas.settings import Edge, Settings
 from tests.servers import redis_server
@@ -74,7 +75,7 @@ async def test_a_silent_edge_expires_by_itself(redis: Redis, monkeypatch: pytest
     alive.start()
     await there(roster, 2)
     assert dead._task is not None
-    dead._task.cancel()  # as a kill would: without a word
+    await end([dead._task])  # as a kill would: without a word
     assert set(await there(roster, 1)) == {"ws://alive"}
     assert await redis.hkeys(stores.EDGES) == [b"alive"]
     await alive.stop()

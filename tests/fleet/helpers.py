@@ -18,6 +18,7 @@ from websockets.frames import Close
 from agents.sink import Segment
 from agents.testing import MemoryLog
 from agents.window import WindowSink
+from edge.tasks import end
 from schemas.codec import codec
 from tests.edge.fakes import STREAM, comments
 from tests.edge.test_sdk import Seen
@@ -113,8 +114,7 @@ class Writer:
             yield
             assert not task.done()
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await end([task])
 
 
 @asynccontextmanager
