@@ -44,6 +44,8 @@ class Board:
         del partition
         for stream_id in state.lives if streams is None else streams:
             self._changed[stream_id] = state
+            if streams is None and stream_id in state.sampled:
+                self._sampled.add(stream_id)  # as it was before this worker came
             self._log_switch(stream_id, state)
 
     async def run(self) -> None:

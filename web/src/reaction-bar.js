@@ -1,7 +1,7 @@
 /** Templates of the reaction buttons, and of what floats up. What counts is in `reactions`. */
 import { html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
-import { short } from "./reactions.js";
+import { picture, short } from "./reactions.js";
 
 /**
  * @param {readonly string[]} emoji
@@ -17,7 +17,7 @@ export function reactionBar(emoji, totals, shut, tap) {
       return html`<button
         type="button" class="reaction" ?disabled=${shut} data-emoji=${each} @click=${() => tap(each)}
         aria-label=${total ? `${each}, ${total.toLocaleString()} so far` : each}
-      ><span aria-hidden="true">${each}</span>${total ? html`<b aria-hidden="true">${short(total)}</b>` : nothing}</button>`;
+      ><span aria-hidden="true">${picture(each)}</span>${total ? html`<b aria-hidden="true">${short(total)}</b>` : nothing}</button>`;
     })}
   </div>`;
 }
@@ -31,6 +31,6 @@ export function floatLayer(floating, gone) {
     ${repeat(floating, ({ key }) => key, ({ key, emoji, x, drift, delay }) => html`<span
       class="float" style=${`inset-inline-end:${x}%;--drift:${drift}px;animation-delay:${delay}ms`}
       @animationend=${() => gone(key)}
-    >${emoji}</span>`)}
+    >${picture(emoji)}</span>`)}
   </div>`;
 }

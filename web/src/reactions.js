@@ -35,6 +35,11 @@ export function merged(before, now) {
   return next;
 }
 
+/** As a picture: some emoji are old characters, and text unless told otherwise. */
+export function picture(emoji) {
+  return emoji.length === 1 ? `${emoji}\uFE0F` : emoji;
+}
+
 const SHORT = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 });
 
 /** 12,345 → "12.3K". */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { FLOATS_MAX, floats, merged, short } from "../src/reactions.js";
+import { FLOATS_MAX, floats, merged, picture, short } from "../src/reactions.js";
 
 test("the first totals float nothing: they are the past", () => {
   assert.deepEqual(floats(null, { "❤": 5_000 }), []);
@@ -16,6 +16,11 @@ test("totals never go back", () => {
   assert.deepEqual(merged({ "❤": 9, "🔥": 2 }, { "❤": 3, "🔥": 5, "👍": 1 }), { "❤": 9, "🔥": 5, "👍": 1 });
   assert.deepEqual(merged(null, { "❤": 1 }), { "❤": 1 });
   assert.deepEqual(merged({ "❤": 1 }, { "❤": "many" }), { "❤": 1 });
+});
+
+test("what was a character before it was an emoji is shown as a picture", () => {
+  assert.equal(picture("❤"), "❤\uFE0F");
+  assert.equal(picture("🔥"), "🔥");
 });
 
 test("large totals are written short", () => {
