@@ -29,6 +29,7 @@ from livecomments.verify import facts as f
 FRAME = struct.Struct(">bI")
 POLL_MS = 500
 REQUEST_MS = 10_000
+FETCH_WAIT_MS = 10
 SILENCE_SECONDS = 30.0
 """Without a record for so long, before the end is reached, reading has failed."""
 TOPICS = (
@@ -167,6 +168,8 @@ class LogReader:
             enable_auto_commit=False,
             auto_offset_reset="none",
             request_timeout_ms=REQUEST_MS,
+            # Behind a partition's end the broker would hold back the next partition's answer for so long.
+            fetch_max_wait_ms=FETCH_WAIT_MS,
         )
 
 
