@@ -15,6 +15,7 @@ BENCHES: dict[str, str] = {
     "archive": "livecomments.bench.archive:archive",
     "edge": "livecomments.bench.edge:edge",
     "feed": "livecomments.bench.feed:feed",
+    "latency": "livecomments.bench.latency:latency",
     "moderation": "livecomments.bench.moderation:moderation",
     "pipeline": "livecomments.bench.pipeline:pipeline",
     "sampling": "livecomments.bench.sampling:sampling",
