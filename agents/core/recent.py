@@ -4,13 +4,9 @@
 approving it would show twice what was shown already, or what was refused.
 """
 
-from typing import Final
-
-GENERATIONS: Final = 2
-
 
 class Recent:
-    """Keys of one to two windows, by log-append time; 64 bits each. ``window_ms``: the duplicate window."""
+    """Keys of one to three windows, by log-append time; 64 bits each. ``window_ms``: the duplicate window."""
 
     __slots__ = ("_ends", "_newer", "_older", "_window_ms")
 

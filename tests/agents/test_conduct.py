@@ -77,15 +77,15 @@ def test_memory_is_bounded() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400)), max_size=60))
-def test_recent_knows_at_least_a_window_and_at_most_two(rows: list[tuple[int, int]]) -> None:
-    """A key is new if it was not met for two windows, and known if it was within one."""
+def test_recent_knows_at_least_a_window_and_at_most_three(rows: list[tuple[int, int]]) -> None:
+    """A key is new if it was not met for three windows, and known if it was within one."""
     recent, window, last, at = Recent(100), 100, dict[int, int](), 0
     for key, step in rows:
         at += step
         new = recent.add("s", "u", str(key), at)
         if key in last and at - last[key] < window:
             assert not new
-        if key not in last or at - last[key] > 2 * window:
+        if key not in last or at - last[key] >= 3 * window:
             assert new
         if new:
             last[key] = at
