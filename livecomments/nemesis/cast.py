@@ -40,14 +40,14 @@ class Size:
     viewers: int
     authors: int
     comments_per_second: float
-    streams: int = 6
+    streams: int = 4
     commands_per_second: float = 1.5
 
     @classmethod
     def of(cls, viewers: int) -> "Size":
-        """Return what goes with so many viewers: 24 authors and 30 comments a second with 200."""
-        authors = max(AUTHORS_MIN, round(viewers * 0.12))
-        return cls(viewers, authors, max(COMMENTS_PER_SECOND_MIN, viewers * 0.15))
+        """Return what goes with so many viewers: 40 authors and 50 comments a second with 200."""
+        authors = max(AUTHORS_MIN, round(viewers * 0.2))
+        return cls(viewers, authors, max(COMMENTS_PER_SECOND_MIN, viewers * 0.25))
 
 
 @dataclass(frozen=True, slots=True)
