@@ -46,6 +46,7 @@ class Config:
 class Outcome:
     """What came of it. ``healed``: kind of fault → seconds until all was well again, once each."""
 
+    setup: str = ""
     report: Report = field(default_factory=Report)
     healed: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     restarts: dict[str, int] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Return what ``--json`` prints."""
         return self.report.to_json() | {
+            "setup": self.setup,
             "healed_seconds": {
                 kind: [round(each, 2) for each in times] for kind, times in self.healed.items()
             },
@@ -63,6 +65,8 @@ class Outcome:
 
     def lines(self) -> Iterator[str]:
         """Yield the report as Markdown."""
+        yield self.setup
+        yield ""
         yield from self.report.lines()
         if self.healed:
             yield ""
@@ -87,7 +91,7 @@ async def run(
     me = asyncio.current_task()
     if me is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
-    outcome = Outcome()
+    outcome = Outcome(_described(config))
     stack = Stack(settings, config.shape)
     faults = steps(random.Random(config.seed))  # noqa: S311 - to be repeated
     async with contextlib.AsyncExitStack() as exits:
@@ -116,6 +120,16 @@ async def run(
     if config.rounds > 1:
         outcome.report.hold_against(config.minimum)
     return outcome
+
+
+def _described(config: Config) -> str:
+    shape, size = config.shape, config.size
+    workers = ", ".join(f"{count} × {stage}" for stage, count in shape.workers)
+    return (
+        f"{config.rounds} rounds in {config.seconds / 60:.0f} minutes: {shape.edges} edges, {workers}, "
+        f"{'Cassandra' if shape.cassandra else 'SQLite'}, {size.streams} streams, {size.viewers} viewers of "
+        f"whom {size.authors} write"
+    )
 
 
 def _said(report: Report) -> str:
