@@ -152,6 +152,7 @@ async def test_publish_history_and_presence(encoding: str) -> None:
         failed = await viewer.tell("publish", channel=CHANNEL, data=[1])
         assert failed["code"] == Code.INVALID
         on.feed.push(comments(2, 30))
+        await until(lambda: viewer.seqs[-1:] == [30], LIMIT_SECONDS)
         history = await viewer.tell("history", channel=CHANNEL, limit=5)
         assert (history["epoch"], history["offset"]) == (EPOCH, 30)
         [document] = [each["data"] for each in history["publications"]]
