@@ -94,7 +94,7 @@ def test_images_run_as_nobody_in_particular() -> None:
 
 
 def test_prometheus_scrapes_every_process() -> None:
-    """Each of our services that stays is a target, at the port it serves metrics on."""
+    """Each of our services that stays is a target, at the port it serves metrics on; HAProxy is one too."""
     scraped = yaml.safe_load((DOCKER / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
     targets = {
         target
@@ -104,7 +104,7 @@ def test_prometheus_scrapes_every_process() -> None:
     }
     port = {"livecomments-stage": 8080, "livecomments-edge": 8000, "livecomments-api": 8001}
     expected = {f"{name}:{port[each['image']]}" for name, each in ours().items() if each["image"] in port}
-    assert targets == expected
+    assert targets == expected | {"haproxy:8404"}
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (Debian: prometheus)")
