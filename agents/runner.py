@@ -26,7 +26,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from agents.checkpoint import load
 from agents.errors import FencedError, LostHistoryError, RecoveryError
 from agents.inbox import Inbox
-from agents.log import Log, Record, Span
+from agents.log import Entry, Log, Record, Span
 from agents.stage import Output, PartitionState, Side, Stage
 from schemas.codec import UndecodableError
 from schemas.continuity import Fence
@@ -289,7 +289,11 @@ class PartitionRunner(Generic[S]):
             self._alarm = self._clock.after(max(0.0, due - self._clock.now()) / 1000, self.inbox.wake)
 
     async def _write_sides(self, sides: Sequence[Side]) -> None:
-        spans = [await self._log.append(side.topic.name, side.partition, [side.entry]) for side in sides]
+        # One append a partition: a round trip for each refused comment would hold the whole partition up.
+        entries: dict[tuple[str, int], list[Entry]] = {}
+        for side in sides:
+            entries.setdefault((side.topic.name, side.partition), []).append(side.entry)
+        spans = [await self._log.append(*at, together) for at, together in entries.items()]
         await asyncio.gather(*spans)
 
     async def _acknowledge(self) -> None:
