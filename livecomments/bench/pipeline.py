@@ -17,6 +17,7 @@ import typer
 from livecomments.bench.pipelines.conduct import Run, measure
 from livecomments.bench.pipelines.material import Case, material
 from livecomments.bench.pipelines.peers import SYSTEMS, System
+from livecomments.bench.pipelines.summary import chart, ratios
 from livecomments.exits import Exit, Failure
 from livecomments.options import Json
 
@@ -53,29 +54,22 @@ def pipeline(  # noqa: PLR0917 - Typer calls it by name
             for found in measure(Path(directory), case, wanted, given, seconds):
                 if isinstance(found, Run):
                     runs.append(found)
-                    typer.echo(_line(found, runs), err=json_)
+                    typer.echo(_line(found), err=json_)
                 else:
                     missing[found[0]] = found[1]
                     typer.echo(f"{found[0]} is missing: {found[1]}", err=True)
     if json_:
-        typer.echo(
-            json.dumps({"input": given.source, "missing": missing, "runs": [asdict(each) for each in runs]})
-        )
+        report = {"input": given.source, "missing": missing, "runs": [asdict(each) for each in runs]}
+        typer.echo(json.dumps(report | {"ratios": [asdict(each) for each in ratios(runs)]}))
+    else:
+        typer.echo("\n".join(["", *chart(runs), "", *map(str, ratios(runs))]))
 
 
-def _line(run: Run, runs: Sequence[Run]) -> str:
-    """Return a run in words, and how much more ours does on the same input and against one a record."""
-    ours = {
-        each.per_record: each.comments_per_s
-        for each in runs
-        if each.system == "livecomments" and each.streams == run.streams
-    }
+def _line(run: Run) -> str:
     line = (
         f"{run.system:<14} {run.streams:>7} streams {run.per_record:>4} a record"
         f" {run.comments_per_s:>10,.0f} comments/s {run.cpu_us:>8.2f} µs CPU/comment"
     )
-    if run.system != "livecomments" and run.per_record in ours:
-        line += f"   ours is {ours[run.per_record] / run.comments_per_s:.2f} × this"
     return line if run.whole else line + f"   (ended before the input was, after {run.comments:,})"
 
 

@@ -11,9 +11,10 @@ from agents.log import Record
 from agents.moderate import ModerateStage
 from agents.stage import Output as StageOutput
 from livecomments.bench.pipeline import _numbers, _systems
-from livecomments.bench.pipelines.conduct import Output, Seen
+from livecomments.bench.pipelines.conduct import Output, Run, Seen
 from livecomments.bench.pipelines.material import Case, Said, material, records
 from livecomments.bench.pipelines.numbering import Numbering
+from livecomments.bench.pipelines.summary import chart, ratios
 from livecomments.exits import Exit, Failure
 from schemas.codec import codec
 from schemas.filtering import WordList
@@ -81,6 +82,25 @@ def test_too_little_to_measure_is_said() -> None:
     """All output at one time has no rate."""
     with pytest.raises(Failure, match="--comments"):
         Output([0, 50], [1, 2]).run("quix", Case(1, 50), Seen(0, 2, 1.0), Seen(0, 2, 1.0), whole=True)
+
+
+def test_peers_are_held_against_ours() -> None:
+    """On the same records, and at one a record against our micro-batches; where ours did not run, not."""
+    runs = [
+        Run("livecomments", 1, 1, 100.0, 9.0, 10, whole=True),
+        Run("livecomments", 1, 50, 900.0, 1.0, 10, whole=True),
+        Run("quix", 1, 1, 200.0, 5.0, 10, whole=True),
+        Run("quix", 1, 50, 450.0, 2.0, 10, whole=True),
+        Run("quix", 1000, 50, 450.0, 2.0, 10, whole=True),
+    ]
+    assert [(each.per_record, each.ours_per_record, each.ratio) for each in ratios(runs)] == [
+        (1, 1, 0.5),
+        (1, 50, 4.5),
+        (50, 50, 2.0),
+    ]
+    bars = {line.count("█") for line in chart(runs)}
+    assert max(bars) == 50
+    assert not list(chart([]))
 
 
 def test_options_that_are_wrong_are_refused() -> None:
