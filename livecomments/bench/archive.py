@@ -82,8 +82,9 @@ async def measure(
     alone = min(comments, 50_000)
     async with _opened(settings) as store:
         writer = Writer(store, server_cpu)
-        await writer.write(records(200, WARM_COMMENTS, 50, "warm"))
-        await writer.write(records(WARM_COMMENTS // 6, WARM_COMMENTS // 6, 1, "alone"))
+        warm = min(comments, WARM_COMMENTS)
+        await writer.write(records(200, warm, 50, "warm"))
+        await writer.write(records(warm // 6, warm // 6, 1, "alone"))
         many = await writer.write(records(200, comments, 50, "many"))
         own = await writer.write(records(alone, alone, 1, "own"))
         one = await writer.write(records(1, stored, 500, "page"))

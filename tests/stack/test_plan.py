@@ -50,6 +50,12 @@ def test_cassandra() -> None:
     assert environment["LIVECOMMENTS_CASSANDRA__PORT"] == "9004"
 
 
+def test_what_is_made_before_our_processes_start() -> None:
+    """Topics and the archive's schema, each a verb that may be run again."""
+    tasks = {each.name: each.command.argv[3:] for each in made(Shape(cassandra=True)).tasks}
+    assert tasks == {"topics": ("topics", "apply"), "schema": ("migrate",)}
+
+
 def test_more_processes() -> None:
     """A second edge is at the base plus five; second workers have names and instances of their own."""
     plan = made(Shape(edges=3, workers={"sequence": 2}))
