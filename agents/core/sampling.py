@@ -231,30 +231,43 @@ class Sampler:
         return found
 
     def _picks(self) -> list[FanoutEvent]:
-        window, lately = self.window, self._lately
-        *before, now = lately.counts(window, span_of(self.rate))
         always = sum(event["type"] == "comment" for event in self._always)
-        to_all, free = room(window, self.rate, before, now._replace(on_all=now.on_all + always))
-        best = nsmallest(to_all + sum(free) + SPARE_CANDIDATES, self._groups.values(), key=_key_of)
-        had = lately.lanes_had(window)
-        picked: list[FanoutEvent] = []
-        for candidate in best[:]:
-            if to_all <= 0:
-                break
-            author = candidate.event["user_id"]
-            if not had.get(author):
-                picked.append(_shown(candidate.event, MASK_ALL, candidate.copies))
-                had[author] = ALL
-                best.remove(candidate)
-                to_all -= 1
-        authors = [candidate.event["user_id"] for candidate in best]
-        masks = deal(authors, free, permuted(self._secret, self._stream_id, window), had)
-        picked += [
-            _shown(each.event, signed(mask), each.copies)
-            for each, mask in zip(best, masks, strict=True)
-            if mask
-        ]
-        return picked
+        order = permuted(self._secret, self._stream_id, self.window)
+        return picked(self._groups.values(), self._lately, self.window, self.rate, always=always, order=order)
+
+
+def picked(
+    candidates: Iterable[Candidate],
+    lately: Lately,
+    window: int,
+    rate: float,
+    *,
+    always: int,
+    order: Sequence[int],
+) -> list[FanoutEvent]:
+    """Return what of a window's candidates is shown, each with its mask; as many as there are slots for.
+
+    ``always``: comments that go to all lanes anyway; ``order``: of the lanes, see `permuted`.
+    """
+    *before, now = lately.counts(window, span_of(rate))
+    to_all, free = room(window, rate, before, now._replace(on_all=now.on_all + always))
+    best = nsmallest(to_all + sum(free) + SPARE_CANDIDATES, candidates, key=_key_of)
+    had = lately.lanes_had(window)
+    shown: list[FanoutEvent] = []
+    for candidate in best[:]:
+        if to_all <= 0:
+            break
+        author = candidate.event["user_id"]
+        if not had.get(author):
+            shown.append(_shown(candidate.event, MASK_ALL, candidate.copies))
+            had[author] = ALL
+            best.remove(candidate)
+            to_all -= 1
+    masks = deal([candidate.event["user_id"] for candidate in best], free, order, had)
+    shown += [
+        _shown(each.event, signed(mask), each.copies) for each, mask in zip(best, masks, strict=True) if mask
+    ]
+    return shown
 
 
 def drawing(secret: bytes, stream_id: str) -> Callable[[str], float]:

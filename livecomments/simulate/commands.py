@@ -79,3 +79,37 @@ def placement(  # noqa: PLR0917 - Typer calls it by name
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     for row in (head, *rows):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@app.command()
+def sharded(  # noqa: PLR0917 - Typer calls it by name
+    arrivals: Annotated[int, typer.Option("--arrivals", min=1, help="Comments a second.")] = 50_000,
+    shards: Annotated[int, typer.Option("--shards", min=1, max=256)] = 8,
+    kept: Annotated[int, typer.Option("--kept", min=1, help="Candidates of a shard and window.")] = 128,
+    delay: Annotated[
+        int, typer.Option("--delay", min=0, help="Windows until a shard knows what was shown.")
+    ] = 2,
+    seconds: Annotated[int, typer.Option("--seconds", min=2)] = 10,
+    seed: Annotated[int, typer.Option("--seed")] = 1,
+    json_: Json = False,
+) -> None:
+    """Sample one stream in shards before it is numbered, and hold it against one sampler of the whole.
+
+    The plan for streams beyond one partition is in docs/beyond-one-partition.md.
+    """
+    from livecomments.simulate.sampling import crowd, written  # noqa: PLC0415
+    from livecomments.simulate.sharded import run as run_sharded  # noqa: PLC0415
+
+    events = written(crowd(arrivals, 1 / 15), seconds, seed)
+    outcome = run_sharded(events, shards, kept=kept, delay=delay)
+    rows = {
+        "arrived_per_s": outcome.arrived / outcome.windows * 4,
+        "handed_on_per_s": outcome.handed_on_per_s,
+        "shown_per_s": outcome.shown / outcome.windows * 4,
+        "same_as_one_sampler": outcome.agreement,
+    }
+    if json_:
+        typer.echo(json.dumps(rows))
+        return
+    for name, value in rows.items():
+        typer.echo(f"{name.replace('_', ' '):<22} {value:>12,.4g}")
