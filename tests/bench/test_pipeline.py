@@ -71,17 +71,20 @@ def test_peers_number_each_stream_without_a_gap(per_record: int) -> None:
 
 def test_the_rate_is_from_the_first_to_the_last_output() -> None:
     """A claim counts as none, and what came first is not counted over time that it did not take."""
-    output = Output(counts=[0, 10, 20, 110], times=[0, 5_000, 5_000, 6_000])
+    output = Output(begun_ms=5_000, with_first=20, counts=[0, 10, 20, 110], ended_ms=6_000)
     run = output.run("quix", Case(1, 10), Seen(0, 2, 1.0), Seen(0, 4, 1.5), whole=True)
     assert run.comments_per_s == 90
     assert run.cpu_us == 5_000
     assert run.comments == 110
+    early = output.run("livecomments", Case(1, 10), Seen(0, 0, 0.4), Seen(0, 4, 1.5), whole=True)
+    assert early.cpu_us == 10_000
 
 
 def test_too_little_to_measure_is_said() -> None:
     """All output at one time has no rate."""
-    with pytest.raises(Failure, match="--comments"):
-        Output([0, 50], [1, 2]).run("quix", Case(1, 50), Seen(0, 2, 1.0), Seen(0, 2, 1.0), whole=True)
+    for output in (Output(2, 50, [0, 50], 2), Output(1, 50, [0, 50], 2)):
+        with pytest.raises(Failure, match="--comments"):
+            output.run("quix", Case(1, 50), Seen(0, 0, 1.0), Seen(0, 2, 1.0), whole=True)
 
 
 def test_peers_are_held_against_ours() -> None:

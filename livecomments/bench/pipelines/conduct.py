@@ -1,8 +1,10 @@
 """Runs one system after the other on the same input, on a Kafka of its own, and looks at what came out.
 
-The rate counts from the first to the last output record, by the broker's log-append time, so that starting
-is left out; processor time is the worker's own, of all its threads, between the same two points. Where there
-are two cores or more, the worker has the last to itself and the broker the others.
+The rate counts from the first record that a worker writes to the last of its output, by the broker's
+log-append time, so that starting is left out; of ours the first is in ``comments.moderated``, or what
+moderate does ahead of sequence would be free. Processor time is the worker's own, of all its threads, between
+the same two points. Where there are two cores or more, the worker has the last to itself and the broker the
+others. A run needs many more comments than one step takes (256 records) to say much.
 """
 
 import asyncio
@@ -28,7 +30,7 @@ from livecomments.exits import Exit, Failure
 from livecomments.stack.plan import stack_environment
 from schemas.codec import codec
 from schemas.settings import Settings
-from schemas.topics import INGESTED, SEQUENCED
+from schemas.topics import INGESTED, MODERATED, SEQUENCED
 
 POLL_SECONDS: Final = 0.1
 START_SECONDS: Final = 120.0
@@ -127,34 +129,35 @@ def _run(
             process.wait(STOP_SECONDS)
         process.kill()
         process.wait()
-    output = asyncio.run(_read(settings, found.sink, last.records))
+    output = asyncio.run(_read(settings, found, last.records))
     return output.run(system, case, first, last, whole=whole)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What came out. ``counts``: comments up to and with each record; ``times``: of the records, ms."""
+    """What came out.
 
+    ``begun_ms``: when the first comments were written, ``with_first``: how many came in that millisecond;
+    ``counts``: comments up to and with each output record; ``ended_ms``: when the last was written.
+    """
+
+    begun_ms: int
+    with_first: int
     counts: Sequence[int]
-    times: Sequence[int]
+    ended_ms: int
 
     def run(self, system: System, case: Case, first: Seen, last: Seen, *, whole: bool) -> Run:
-        """Return the figures."""
-        start = next((at for at, count in enumerate(self.counts) if count), 0)
-        took_ms = self.times[-1] - self.times[start]
-        # What came with the first record's millisecond is no part of the time that followed.
-        with_first = max(
-            (count for count, at in zip(self.counts, self.times, strict=True) if at <= self.times[start]),
-            default=0,
-        )
-        between = self.counts[last.records - 1] - self.counts[first.records - 1]
-        if not took_ms or not between:
+        """Return the figures. What came first is not counted over the time that followed."""
+        took_ms, comments = self.ended_ms - self.begun_ms, self.counts[-1] - self.with_first
+        before = self.counts[first.records - 1] if first.records else 0
+        between = self.counts[last.records - 1] - before
+        if took_ms <= 0 or comments <= 0 or between <= 0:
             raise Failure(Exit.FAILURE, f"{system} was done at once: give it more comments with --comments")
         return Run(
             system=system,
             streams=case.streams,
             per_record=case.per_record,
-            comments_per_s=round(1000 * (self.counts[-1] - with_first) / took_ms, 1),
+            comments_per_s=round(1000 * comments / took_ms, 1),
             cpu_us=round(1e6 * (last.cpu_seconds - first.cpu_seconds) / between, 2),
             comments=self.counts[-1],
             whole=whole,
@@ -193,7 +196,7 @@ async def _follow(
     first: Seen | None = None
     seen = Seen(begun, 0, 0.0)
     # A claim is no output.
-    claims = 1 if found.sink == SEQUENCED.name else 0
+    claims = 0 if found.begins == found.sink else 1
     try:
         async with KafkaLog(settings.kafka, READ_SECONDS) as log:
             while True:
@@ -204,8 +207,8 @@ async def _follow(
                     seen = Seen(time.monotonic(), end, cpu)
                 elif first is not None and await _committed(admin, log, found):
                     return first, seen, True
-                if first is None and end > claims:
-                    first = seen
+                if first is None and await log.end_offset(found.begins, 0) > claims:
+                    first = Seen(time.monotonic(), end, cpu)
                 now = time.monotonic()
                 if first is None and now > begun + START_SECONDS:
                     raise Failure(Exit.FAILURE, f"no output within {START_SECONDS:.0f} s")
@@ -229,24 +232,39 @@ async def _committed(admin: AIOKafkaAdminClient, log: KafkaLog, found: Worker) -
     return True
 
 
-async def _read(settings: Settings, sink: str, end: int) -> Output:
+async def _read(settings: Settings, found: Worker, end: int) -> Output:
     """Read the output, and hold it against what was asked: numbers without a gap on each stream."""
     counts: list[int] = []
-    times: list[int] = []
-    total, numbers = 0, Counter[str]()
+    total, numbers, ended_ms = 0, Counter[str](), 0
     decode = codec("sequenced").decode
     async with KafkaLog(settings.kafka, READ_SECONDS) as log:
-        async for record in log.read(sink, 0, 0, end):
+        begun_ms, with_first = await _begun(log, found)
+        async for record in log.read(found.sink, 0, 0, end):
             segment: dict[str, Any] = decode(record.value)
             for event in segment["events"]:
                 numbers[segment["stream_id"]] += 1
                 if event["seq"] != numbers[segment["stream_id"]]:
-                    raise Failure(Exit.UNHEALTHY, f"{sink}: numbers have a gap at offset {record.offset}")
+                    raise Failure(Exit.UNHEALTHY, f"{found.sink}: a gap at offset {record.offset}")
             total += len(segment["events"])
             # Offsets may be skipped by a transaction's markers: a place for each.
             counts += [total] * (record.offset + 1 - len(counts))
-            times += [record.timestamp] * (record.offset + 1 - len(times))
-    return Output(counts, times)
+            ended_ms = record.timestamp
+    return Output(begun_ms, with_first, counts, ended_ms)
+
+
+async def _begun(log: KafkaLog, found: Worker) -> tuple[int, int]:
+    """Return when the first comments were written, and how many in that millisecond."""
+    begun_ms, count = 0, 0
+    decode = codec("moderated" if found.begins == MODERATED.name else "sequenced").decode
+    async for record in log.read(found.begins, 0, 0, await log.end_offset(found.begins, 0)):
+        value: dict[str, Any] = decode(record.value)
+        if begun_ms and record.timestamp > begun_ms:
+            break
+        allowed = [item for item in value.get("items", ()) if item["verdict"] == "allow"]
+        rows = len(value.get("events", allowed))
+        if rows:
+            begun_ms, count = record.timestamp, count + rows
+    return begun_ms, count
 
 
 def _spread(pid: int) -> None:

@@ -41,9 +41,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """How to run a system, where its output is, and which (group, topic) are committed when it is done."""
+    """How to run a system, where its output is, and which (group, topic) are committed when it is done.
+
+    ``begins``: the topic that it writes to first, whose first record begins the measurement.
+    """
 
     argv: Sequence[str]
+    begins: str
     sink: str
     reads: Mapping[str, str]
 
@@ -60,7 +64,8 @@ def worker(system: System, place: Place) -> Worker:
 
 def _ours(_: Place) -> Worker:
     reads = {"livecomments-moderate": INGESTED.name, "livecomments-sequence": MODERATED.name}
-    return Worker((sys.executable, "-m", "livecomments.bench.pipelines.ours"), SEQUENCED.name, reads)
+    argv = (sys.executable, "-m", "livecomments.bench.pipelines.ours")
+    return Worker(argv, MODERATED.name, SEQUENCED.name, reads)
 
 
 def _naive_faust(place: Place) -> Worker:
@@ -76,6 +81,7 @@ def _python(python: str, module: str, place: Place) -> Worker:
     arguments = _arguments(place, name)
     return Worker(
         (python, "-m", f"livecomments.bench.pipelines.{module}", *arguments),
+        f"{name}-out",
         f"{name}-out",
         {name: INGESTED.name},
     )
@@ -98,7 +104,7 @@ def _kafka_streams(place: Place) -> Worker:
         *(java, "-Xms512m", "-Xmx512m", "-cp", classpath, "livecomments.Pipeline"),
         *(bootstrap, name, source, sink, directory, words, *map(str, schemas), str(latest("sequenced").id)),
     )
-    return Worker(argv, sink, {name: INGESTED.name})
+    return Worker(argv, sink, sink, {name: INGESTED.name})
 
 
 def _quix_python() -> Path:
