@@ -192,7 +192,8 @@ class SqliteArchive(Archive):
                         with _transaction(connection):
                             changed += rows.erase(connection, number, user_id)
                     # The log in front of the file still holds the old pages.
-                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                    if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                        log.warning("erased content is in the write-ahead log until readers are done with it")
                 finally:
                     connection.execute("PRAGMA secure_delete = OFF")
                 return changed
