@@ -18,6 +18,7 @@ from agents.core.sampling import Sampler
 from agents.log import Record
 from agents.sample import SampleStage
 from agents.samplestate import Options
+from agents.topology import build
 from livecomments.options import Json
 from livecomments.simulate.sampling import (
     CHI2_MAX,
@@ -31,9 +32,9 @@ from livecomments.simulate.sampling import (
     written,
 )
 from schemas.codec import codec
-from schemas.records import NOTHING, Event, Origin, Sequenced
+from schemas.records import NOTHING, Event, Item, Origin, Sequenced, Submitted
 from schemas.routing import partition_of
-from schemas.settings import Settings
+from schemas.settings import Kafka, Settings
 
 RATE = 4.0
 PER_LANE = 3.0
@@ -153,6 +154,27 @@ def speed() -> Iterator[Figure]:
     rate, fanned = stage_speed(events)
     yield Figure("stage, its records read and written", rate, "comments/s/core", "any", met=True)
     yield Figure("fan-out of that stream", fanned, "comments/s", "≤ 300", fanned <= 300)
+    for name, rate in one_stream():
+        yield Figure(f"one stream through {name}", rate, "comments/s/core", "any", met=True)
+
+
+def one_stream() -> Iterator[tuple[str, float]]:
+    """Yield comments a second of processor time that one stream, in one partition, has in each stage."""
+    settings = Settings(kafka=Kafka(partitions=1))
+    events = list(hot(4))
+    rows = [
+        Record(offset, part[0]["at"], None, codec("submitted").encode(_submitted(part)))
+        for offset, part in enumerate(_parts(events))
+    ]
+    for name in ("ingest", "moderate", "sequence", "sample"):
+        stage = build(name, settings, EPOCH)
+        state, written = stage.open(0), list[Record]()
+        begun = time.process_time()
+        for row in rows:
+            written += [Record(0, row.timestamp, key, value) for key, value in stage.step(state, [row]).main]
+            stage.tick(state, 0.0)
+        yield name, len(events) / (time.process_time() - begun)
+        rows = [row._replace(offset=offset) for offset, row in enumerate(written)]
 
 
 def hot(seconds: float) -> Iterator[Event]:
@@ -189,6 +211,24 @@ def stage_speed(events: Sequence[Event]) -> tuple[float, float]:
     spent = time.process_time() - begun
     shown = sum(len(codec("fanout").decode(value)["events"]) for _, value in rows)
     return len(events) / spent, shown / (len(events) / HOT_PER_SECOND)
+
+
+def _submitted(part: Sequence[Event]) -> Submitted:
+    items = [
+        Item(
+            type="comment",
+            stream_id=STREAM,
+            id=each["id"],
+            user_id=each["user_id"],
+            user_name=each["user_name"],
+            role=each["role"],
+            text=each["text"],
+            sticker=None,
+            command=None,
+        )
+        for each in part
+    ]
+    return Submitted(gateway="bench", items=items)
 
 
 def _segment(part: Sequence[Event]) -> Sequenced:
