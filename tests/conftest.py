@@ -30,7 +30,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
 
 @contextmanager
 def _limit(item: pytest.Item) -> Iterator[None]:
-    seconds = INTEGRATION_LIMIT_SECONDS if item.get_closest_marker("integration") else LIMIT_SECONDS
+    marker = item.get_closest_marker("integration")
+    seconds = marker.kwargs.get("seconds", INTEGRATION_LIMIT_SECONDS) if marker else LIMIT_SECONDS
 
     def late(*_: object) -> None:
         pytest.fail(f"not done after {seconds} s")

@@ -106,7 +106,7 @@ async def test_post_and_read_back(place: Place) -> None:
     assert pages["next_seq"] == 7
     at = page["comments"][6]["at"]
     assert (await app("GET", f"{place.path}/comments?at={at}&limit=1"))["comments"][0]["at"] == at
-    stats = await app("GET", f"{place.path}/stats")
+    stats = await app.until(f"{place.path}/stats", lambda found: found["seq"] >= 10)
     assert (stats["seq"], stats["state"]) == (10, "open")
 
 
