@@ -31,6 +31,12 @@ FAR_ROAMING = Pace(stay=20.0, away=45.0)
 STEADY = Pace()
 SLOW = Pace(rest=1.5)
 NEVER_READING = Pace(rest=None)
+LOUD_AUTHORS = 2
+LOUD_CHARS = 3_500
+LOUD_SHARE = 0.25
+"""Of what all others write together: what each author of the loud stream writes, in number."""
+LOUD_PACES = (STEADY, STEADY, SLOW, SLOW, NEVER_READING, NEVER_READING, ROAMING)
+"""Who watches it: on the other streams too little is said to fill the sockets of those that do not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +93,8 @@ def gather(stack: Stack, api: Api, book: Book, size: Size, seed: int) -> Cast:
     rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
     streams = tuple(f"nemesis-{seed}-{n}-{rng.getrandbits(32):08x}" for n in range(size.streams))
     maker = _Maker(stack, api, book, size, rng)
-    moderators = tuple(maker.moderator(stream) for stream in streams)
+    loud = f"nemesis-{seed}-loud-{rng.getrandbits(32):08x}"
+    moderators = tuple(maker.moderator(stream) for stream in (*streams, loud))
     saw = {each.stream: each.saw for each in moderators}
     authors: list[Author] = []
     viewers: list[Viewer] = []
@@ -102,7 +109,13 @@ def gather(stack: Stack, api: Api, book: Book, size: Size, seed: int) -> Cast:
             sdk.append(maker.sdk(number, stream))
         else:
             viewers.append(maker.viewer(number, stream, saw[stream]))
-    return Cast(streams, tuple(viewers), tuple(sdk), tuple(authors), moderators)
+    for number in range(LOUD_AUTHORS):
+        viewer, author = maker.author(size.authors + number, loud, saw, LOUD_CHARS)
+        viewers.append(viewer)
+        authors.append(author)
+    for number, pace in enumerate(LOUD_PACES):
+        viewers.append(maker.watcher(f"loud-{number}", loud, pace, saw[loud]))
+    return Cast((*streams, loud), tuple(viewers), tuple(sdk), tuple(authors), moderators)
 
 
 class _Maker:
@@ -127,18 +140,24 @@ class _Maker:
         )
 
     def author(
-        self, number: int, stream: str, saw: Mapping[str, Callable[[f.Content], None]]
+        self,
+        number: int,
+        stream: str,
+        saw: Mapping[str, Callable[[f.Content], None]],
+        padding_chars: int = 0,
     ) -> tuple[Viewer, Author]:
         user = f"author-{number}"
         signed = token(self._auth, user)
         viewer = self._viewer(f"author-{number}", user, stream, signed, pace=STEADY, saw=saw[stream])
+        share = LOUD_SHARE if padding_chars else 1 / self._size.authors
         author = Author(
             viewer,
             signed,
             api=self._api,
             book=self._book,
             rng=self._child(),
-            per_second=self._size.comments_per_second / self._size.authors,
+            per_second=self._size.comments_per_second * share,
+            padding_chars=padding_chars,
         )
         return viewer, author
 
@@ -156,7 +175,9 @@ class _Maker:
             pace = self._rng.choice((ROAMING, ROAMING, FAR_ROAMING))
         else:
             pace = STEADY
-        user = f"viewer-{number}"
+        return self.watcher(f"viewer-{number}", stream, pace, saw)
+
+    def watcher(self, user: str, stream: str, pace: Pace, saw: Callable[[f.Content], None]) -> Viewer:
         return self._viewer(user, user, stream, token(self._auth, user), pace=pace, saw=saw)
 
     def sdk(self, number: int, stream: str) -> SdkViewer:

@@ -26,14 +26,16 @@ class Draft(NamedTuple):
     forbidden: bool
 
 
-def draft(rng: random.Random, number: int) -> Draft:
-    """Make up the ``number``-th comment; its text is like no other's."""
+def draft(rng: random.Random, number: int, padding_chars: int = 0) -> Draft:
+    """Make up the ``number``-th comment; its text is like no other's, and ``padding_chars`` longer."""
     words = [rng.choice(WORDS) for _ in range(rng.randint(1, 6))]
     forbidden = rng.random() < FORBIDDEN_SHARE
     if forbidden:
         words.insert(rng.randrange(len(words) + 1), rng.choice(FORBIDDEN_WORDS))
     if rng.random() < LONG_SHARE:
         words.append("x" * rng.randint(1, LONG_CHARS))
+    if padding_chars:
+        words.append("y" * padding_chars)
     return Draft(fresh_id(rng), f"{' '.join(words)} {number}", forbidden)
 
 

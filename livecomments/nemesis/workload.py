@@ -36,8 +36,17 @@ class Author:
     """One user who publishes on one stream, on its own socket or over HTTP."""
 
     def __init__(
-        self, viewer: Viewer, token: str, *, api: Api, book: Book, rng: random.Random, per_second: float
+        self,
+        viewer: Viewer,
+        token: str,
+        *,
+        api: Api,
+        book: Book,
+        rng: random.Random,
+        per_second: float,
+        padding_chars: int = 0,
     ) -> None:
+        self._padding_chars = padding_chars
         self._viewer = viewer
         self._token = token
         self._api = api
@@ -52,7 +61,7 @@ class Author:
         while not stop.is_set():
             await asyncio.sleep(self._rng.expovariate(self._per_second))
             self._number += 1
-            made = draft(self._rng, self._number)
+            made = draft(self._rng, self._number, self._padding_chars)
             await self._until_known(made, stop)
             self._maybe_again(made)
             await self._repeat()
