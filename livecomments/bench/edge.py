@@ -31,6 +31,8 @@ from schemas.settings import raise_open_files_limit
 TICKS = os.sysconf("SC_CLK_TCK")
 OPEN_SECONDS = 120
 ARRIVE_SECONDS = 60
+SETTLE_SECONDS = 0.3
+"""Without another frame: what answers the greetings has arrived."""
 PEERS = ("centrifuge", "nchan")
 ALL = (*SERVERS, *PEERS)
 PAYLOAD_BYTES = 300
@@ -146,11 +148,13 @@ def _system(name: str, sockets: int) -> Iterator[System]:
         role = {"port": port, "path": _path(name), "count": sockets, "hello": _hello(name)}
         _write(holder, json.dumps(role))
         system = System(name, pid, holder, server, port)
-        limit, expected = time.monotonic() + OPEN_SECONDS, 2 * sockets if _hello(name) else 0
-        while (now := system.counts())["open"] < sockets or now["frames"] < expected:
+        limit, expected = time.monotonic() + OPEN_SECONDS, sockets if _hello(name) else 0
+        last, now = -1, system.counts()
+        while now["open"] < sockets or now["frames"] < expected or now["frames"] != last:
             if time.monotonic() > limit:
                 raise Failure(Exit.NOT_READY, f"{name}: {now['open']} of {sockets} sockets are open")
-            time.sleep(0.1)
+            time.sleep(SETTLE_SECONDS)
+            last, now = now["frames"], system.counts()
         system.memory_kib = (rss_kib(pid) - before) / sockets
         yield system
 
