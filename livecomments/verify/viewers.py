@@ -172,7 +172,7 @@ class Viewers:
         missing = []
         for seq in range(begin + 1, fact.to_seq + 1):
             truly = line.contents.get(seq)
-            if seq in shown or (fact.hole is not None and fact.hole.from_seq < seq <= fact.hole.to_seq):
+            if seq in shown or _excuses(fact.hole, seq, truly):
                 continue
             if truly is None:
                 if seq not in line.left_out:
@@ -204,6 +204,8 @@ class Viewers:
         at_ms = truth.fanout.get((fact.stream, viewer.epoch), Line(0)).at.get(first)
         age_ms = truth.wall_ms(fact.t) - at_ms if at_ms is not None else FOREVER
         match reason:
+            case "late" if fact.sampled:
+                return "comments for single lanes"
             case "slow" if viewer.slow:
                 return "reads slowly"
             case "slow":
@@ -275,6 +277,13 @@ class Viewers:
 
 def _visible(content: f.Content, viewer: Viewer) -> bool:
     return bool(content.mask >> viewer.lane & 1) or content.user == viewer.user
+
+
+def _excuses(hole: f.Hole | None, seq: int, truly: f.Content | None) -> bool:
+    """Whether a hole says that ``seq`` is left out; one of late comments says it of single lanes' alone."""
+    if hole is None or not hole.from_seq < seq <= hole.to_seq:
+        return False
+    return hole.reason != "late" or truly is None or truly.mask != f.MASK_ALL
 
 
 def _covers(hole: f.Hole | None, after: int, upto: int) -> bool:

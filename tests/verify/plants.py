@@ -194,6 +194,21 @@ def false_gap_slow(facts: list[Fact]) -> list[Fact]:
     return _with_hole(facts, "slow")
 
 
+def late_lanes(facts: list[Fact], *, shed: bool = False, sampled: bool = True) -> list[Fact]:
+    """In a sampled history, a publication without its lanes' comments, because they were late.
+
+    ``shed``: nor those for all.
+    """
+    masks = {(x.stream, row.seq): row.mask for x in facts if isinstance(x, f.Segment) for row in x.events}
+    at = pick(facts, lambda x: shown(x) and len({masks[x.stream, row.seq] == -1 for row in x.events}) == 2)
+    fact: Any = facts[at]
+    kept = () if shed else tuple(row for row in fact.events if masks[fact.stream, row.seq] == -1)
+    omitted = fact.to_seq - fact.from_seq - len(kept)
+    hole = f.Hole(fact.from_seq, fact.to_seq, "late")
+    less = replace(fact, events=kept, omitted=omitted, hole=hole, sampled=sampled)
+    return [*facts[:at], less, *facts[at + 1 :]]
+
+
 def _with_hole(facts: list[Fact], reason: str) -> list[Fact]:
     calm = without(facts, lambda fact: isinstance(fact, f.Fault | f.Stall))
     quick = {x.viewer for x in calm if isinstance(x, f.Subscribe) and not x.slow}

@@ -17,6 +17,7 @@ from tests.verify.plants import (
     PLANTS,
     Plant,
     again,
+    late_lanes,
     lost_acknowledged,
     numbered,
     shown_after_delete_archive,
@@ -111,6 +112,14 @@ def test_a_history_that_was_never_quiet_fails() -> None:
     facts = history(SEED)
     assert not check(facts[:-1]).ok
     assert not check([*facts, f.Quiet(1.0, ("v1 is behind",))]).ok
+
+
+def test_late_comments_of_single_lanes_may_be_skipped_and_nothing_else() -> None:
+    """On a sampled stream, announced; those for all lanes are shown, and a stream that is not skips none."""
+    facts = history(SEED, sampled=True)
+    assert check(late_lanes(facts)).ok
+    assert Kind.SILENT_GAP in found(check(late_lanes(facts, shed=True)))
+    assert Kind.FALSE_GAP in found(check(late_lanes(facts, sampled=False)))
 
 
 def test_a_time_out_is_unknown_and_never_failed() -> None:
