@@ -165,6 +165,7 @@ def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]
         "handshakes_refused": counts["handshakes_refused"],
         "silent_gaps": counts["silent_gaps"],
         "repeats": counts["repeats"],
+        "states": counts["states"],
         "shown_per_second": _rates(counts),
     }
     report["ok"] = not (report["silent_gaps"] or report["repeats"]) and counts["deliveries"] > 0

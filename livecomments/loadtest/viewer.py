@@ -169,7 +169,8 @@ class Viewer(asyncio.Protocol):
         elif seen.start > self.seq:
             tally.count("silent_gaps")
         if seen.end <= self.seq:
-            tally.count("repeats")
+            # An empty range tells the stream's state alone: viewers, sampling, reactions.
+            tally.count("states" if seen.start == seen.end else "repeats")
             return
         self.seq = seen.end
         self._arrived(seen)
