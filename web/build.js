@@ -44,5 +44,18 @@ await build({
   logLevel: "warning",
 });
 await copyFile(join(here, "src", "console", "index.html"), join(output, "console", "index.html"));
+// The operators' page of live streams, which the API serves too.
+await build({
+  absWorkingDir: here,
+  entryPoints: { board: "src/board/board.js", "board-style": "src/board/board.css" },
+  outdir: join(output, "board"),
+  bundle: true,
+  minify: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "linked",
+  logLevel: "warning",
+});
+await copyFile(join(here, "src", "board", "index.html"), join(output, "board", "index.html"));
 // Last: a page that is there is whole.
 await copyFile(join(here, "src", "index.html"), join(output, "index.html"));
