@@ -50,11 +50,12 @@ SHUTDOWN = Close(4000, "shutdown")
 SLOW = Close(4001, "slow")
 NO_PONG = Close(4002, "no pong")
 EXPIRED = Close(4003, "connection expired")
+STALE = Close(4004, "no connect command in time")
+"""Comes back: an edge that a storm keeps busy may be what was late."""
 
 INVALID_TOKEN = Close(4500, "invalid token")
 BAD_REQUEST = Close(4501, "bad request")
 TOO_MANY_REQUESTS = Close(4502, "too many requests")
-STALE = Close(4503, "no connect command in time")
 CONNECTION_LIMIT = Close(4504, "connection limit")
 TOKEN_NEEDED = Close(4505, "token needed")
 REVOKED = Close(4506, "token revoked")

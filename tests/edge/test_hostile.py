@@ -234,7 +234,7 @@ async def test_slow_handshakes_are_cut() -> None:
             for peer in (*silent, dripping):
                 with contextlib.suppress(ConnectionError):
                     assert await peer.reader.read() == b""
-            assert await idle.closed() == 4503
+            assert await idle.closed() == 4004
         assert asyncio.get_running_loop().time() - started > 0.8
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
