@@ -37,7 +37,7 @@ from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
 from agents.sketch import estimate
 from schemas.archive import open_archive
-from schemas.settings import Settings, raise_open_files_limit
+from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
 from schemas.topics import Topic
 
 EXIT_FATAL = 70
@@ -277,6 +277,9 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
     epoch = await read_epoch(kafka_log, settings)
     board = Board(_redis(settings)) if name == SampleStage.name else None
     options = replace(Options.of(settings), known=board.edges, estimate=estimate) if board else None
+    if board and settings.auth.secret == DEVELOPMENT_SECRET and not settings.sampling.secret:
+        words = "on other machines than a developer's, set LIVECOMMENTS_SAMPLING__SECRET to random characters"
+        log.warning("comment ids that are shown can be computed by everybody", hint=words)
     stage = topology.build(name, settings, epoch, options)
     worker = f"{name}-{settings.stage.instance}-{uuid4().hex[:8]}"
     helpers: list[Any] = []

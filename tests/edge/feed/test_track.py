@@ -76,3 +76,14 @@ def test_what_waits_is_bounded() -> None:
     assert len(found) == WAITING_SEGMENTS_MAX
     assert found[-1] == WAITING_SEGMENTS_MAX + 6
     assert list(track.waiting()) == []
+
+
+def test_a_record_of_the_streams_state_alone_is_news_at_its_place() -> None:
+    """An empty range at the position follows; one behind it is old, one beyond it shows a gap."""
+    track = at(9)
+    state = comments(1, 9) | {"from_seq": 9, "events": []}
+    assert track.judge(state) is Verdict.NEXT
+    assert track.judge(state | {"from_seq": 4, "to_seq": 4}) is Verdict.OLD
+    assert track.judge(state | {"from_seq": 12, "to_seq": 12}) is Verdict.GAP
+    track.told(state)
+    assert track.judge(comments(10, 10)) is Verdict.NEXT
