@@ -7,7 +7,18 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from edge.api import comments, console, docs, moderation, operations, platform, problems, registry, streams
+from edge.api import (
+    comments,
+    console,
+    docs,
+    liveboard,
+    moderation,
+    operations,
+    platform,
+    problems,
+    registry,
+    streams,
+)
 from edge.api.guard import Guard
 from edge.api.models import ProblemView, RegistryProblem
 from edge.api.parts import Parts
@@ -53,7 +64,7 @@ def build_app(parts: Parts) -> FastAPI:
     """Make the app. Nothing is connected or started here."""
     app = _App(title="livecomments", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.parts = parts
-    for module in (streams, comments, moderation, platform):
+    for module in (streams, comments, moderation, platform, liveboard):
         app.include_router(module.router, responses=_PROBLEMS)
     app.include_router(registry.router, responses=_REGISTRY)
     app.include_router(operations.router)

@@ -25,20 +25,21 @@ router = APIRouter(include_in_schema=False)
 @router.get("/console")
 async def page() -> Response:
     """Return the page; the moderator signs in there."""
-    return _file("index.html")
+    return file_of(STATIC, "index.html")
 
 
 @router.get("/console/{name}")
 async def part(name: str) -> Response:
     """Return what the page is made of."""
-    return _file(name)
+    return file_of(STATIC, name)
 
 
-def _file(name: str) -> Response:
-    path = STATIC / name
+def file_of(folder: Path, name: str) -> Response:
+    """Return a page's file, or say that the page is not built."""
+    path = folder / name
     # One folder, no way out of it: a name has no slash, and no other name means another folder.
     if name != Path(name).name or not path.is_file():
-        built = (STATIC / "index.html").is_file()
+        built = (folder / "index.html").is_file()
         return PlainTextResponse("There is no such page.\n" if built else NOT_BUILT, 404 if built else 503)
     kind = _TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     return FileResponse(path, media_type=kind, headers=HEADERS)

@@ -161,6 +161,22 @@ class Directory:
         row = await self._ask(self._redis.hgetall(stores.live(stream_id)))
         return {name.decode(): value.decode() for name, value in row.items()}
 
+    async def watched(self, limit: int) -> list[tuple[str, Mapping[str, str]]]:
+        """Return the watched streams with the most viewers, and what `sample` says of each."""
+        ids = await self._ask(self._redis.zrevrange(stores.LIVE, 0, limit - 1))
+        pipe = self._redis.pipeline(transaction=False)
+        for stream_id in ids:
+            pipe.hgetall(stores.live(stream_id.decode()))
+        rows = await self._ask(pipe.execute()) if ids else []
+        over = [stream_id for stream_id, row in zip(ids, rows, strict=True) if not row]
+        if over:  # their last report expired with the worker that would have taken them out
+            await self._ask(self._redis.zrem(stores.LIVE, *over))
+        return [
+            (stream_id.decode(), {name.decode(): value.decode() for name, value in row.items()})
+            for stream_id, row in zip(ids, rows, strict=True)
+            if row
+        ]
+
     async def ban(self, stream_id: str, user: str) -> BanState | None:
         """Return one user's ban; None: not banned."""
         text = await self._ask(self._redis.hget(stores.bans(stream_id), user))

@@ -317,6 +317,35 @@ class Stats(_Answer):
     reactions: dict[str, int]
 
 
+class LiveStream(_Answer):
+    """A stream that is watched now. Delays in ms, from the log to the sockets; None: not known.
+
+    ``users``: different ones, estimated; ``why`` it is sampled: viewers, latency or setting; ``rate``:
+    comments a second that a viewer gets then; ``lanes``: what each lane was shown in ten seconds.
+    """
+
+    id: str
+    viewers: int
+    users: float | None
+    edges: int
+    p50_ms: float | None
+    p99_ms: float | None
+    queue_ms: float | None
+    sampled: bool
+    why: str | None
+    rate: float
+    arrivals_per_s: float
+    shown_per_s: float
+    lanes: list[int]
+    reactions: dict[str, int]
+
+
+class LiveStreams(_Answer):
+    """The watched streams with the most viewers."""
+
+    streams: list[LiveStream]
+
+
 class Edges(_Answer):
     """Where to connect: ``url`` first, then the ``fallbacks`` in their order."""
 

@@ -27,12 +27,12 @@ async def operator(viewer: Known) -> Viewer:
     return viewer
 
 
-_Operator = Annotated[Viewer, Depends(operator)]
+Operator = Annotated[Viewer, Depends(operator)]
 
 
 @router.get("/v1/bans")
 async def list_platform_bans(
-    viewer: _Operator,
+    viewer: Operator,
     parts: Made,
     cursor: Annotated[str | None, Query(pattern="^[0-9]{1,20}$", description="The `next` before.")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_BANS_MAX, description="About so many.")] = 100,
@@ -44,7 +44,7 @@ async def list_platform_bans(
 
 
 @router.get("/v1/bans/{user:path}")
-async def get_platform_ban(user: _User, viewer: _Operator, parts: Made) -> models.Ban:
+async def get_platform_ban(user: _User, viewer: Operator, parts: Made) -> models.Ban:
     """Return a user's ban from every stream."""
     del viewer
     found = await parts.directory.ban(EVERYWHERE, user)

@@ -160,6 +160,7 @@ class FakeDirectory:
         self.segments: list[Mapping[str, Any]] = []
         self.queue: list[Mapping[str, Any]] = []
         self.board: dict[str, str] = {}
+        self.watching: list[tuple[str, Mapping[str, str]]] = []
         self.away = False
         self.stale: set[str] = set()
         self.taken = Taken()
@@ -206,6 +207,10 @@ class FakeDirectory:
     async def live(self, stream_id: str) -> Mapping[str, str]:
         self._check()
         return self.board
+
+    async def watched(self, limit: int) -> list[tuple[str, Mapping[str, str]]]:
+        self._check()
+        return self.watching[:limit]
 
     async def ban(self, stream_id: str, user: str) -> BanState | None:
         self._check()
