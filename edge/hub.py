@@ -94,8 +94,8 @@ class Hub:
         stream = self._stream(record["stream_id"], reading)
         late = False
         if appended_ms is not None:
-            stream.written_ms = stream.written_ms or appended_ms
             delay_ms = reading.lag.of(appended_ms, self._loop.time() * 1000)
+            stream.waits = stream.waits or (appended_ms, delay_ms)
             late = delay_ms > self._late_ms and record["sampled"]
         if self._healer is None or not self._healer.takes(stream, record):
             self._take(stream, record, late=late)
@@ -272,7 +272,7 @@ class Hub:
     def _take(self, stream: Stream, record: Mapping[str, Any], *, late: bool = False) -> None:
         now = self._loop.time()
         if not stream.take(record, now):
-            stream.written_ms = None
+            stream.waits = None
             return
         if not stream.audience.count or record["sampled"]:
             self._windows.sent(stream.id)
@@ -284,13 +284,12 @@ class Hub:
             self._arm()
 
     def _deliver(self, stream: Stream, *, late: bool = False) -> None:
-        """Send a window, and measure how late it was when the last socket had it."""
+        """Send a window, and measure how late it was: when it was taken, and when the last socket had it."""
         stream.deliver(late=late)
-        written_ms, stream.written_ms = stream.written_ms, None
-        if self._presence is not None and written_ms is not None and stream.audience.count:
-            reading = self._readings[self._feed.place_of(stream.id)]
-            delay_ms = reading.lag.of(written_ms, self._loop.time() * 1000)
-            self._presence.sent(stream.id, self._wall() * 1000 - written_ms, delay_ms)
+        waits, stream.waits = stream.waits, None
+        if self._presence is not None and waits is not None and stream.audience.count:
+            appended_ms, delay_ms = waits
+            self._presence.sent(stream.id, self._wall() * 1000 - appended_ms, delay_ms)
 
     def _stream(self, stream_id: str, reading: _Reading) -> Stream:
         stream = self._streams.get(stream_id)

@@ -52,7 +52,7 @@ class Stream:
         "stats",
         "users",
         "viewers",
-        "written_ms",
+        "waits",
     )  # fmt: skip
 
     def __init__(self, stream_id: str, epoch: str, ring: Ring, stats: Stats) -> None:
@@ -68,8 +68,9 @@ class Stream:
         self.sampled = False
         self.reactions = b""
         """Totals by emoji, a JSON object."""
-        self.written_ms: int | None = None
-        """When the first segment that waits was appended, by the broker's clock."""
+        self.waits: tuple[int, float] | None = None
+        """Of the first segment that waits to be sent: when it was appended (broker's time, ms), and how late
+        it was when it was taken (ms)."""
         self.stale = False
         self.seeded = False
         """Whether the catch-up window in Redis was read."""
