@@ -28,6 +28,7 @@ from livecomments.bench import lone
 from livecomments.bench.figures import Figure
 from livecomments.bench.sequenced import PARTITIONS, START_MS, records
 from livecomments.options import Json
+from livecomments.usage import cpu_seconds
 from schemas.archive import Archive, open_archive
 from schemas.settings import Settings, load
 
@@ -64,7 +65,7 @@ def archive(
         elif cassandra:
             servers = stack.enter_context(lone.running(Path(name), *cassandra))
             pid = servers.pid("cassandra")
-            figures = asyncio.run(measure(servers.settings, comments, stored, lambda: lone.cpu_seconds(pid)))
+            figures = asyncio.run(measure(servers.settings, comments, stored, lambda: cpu_seconds(pid)))
         else:
             settings = load({}).model_copy(update={"data": Path(name)})
             figures = asyncio.run(measure(settings, comments, stored, lambda: 0.0))

@@ -7,14 +7,12 @@ the floor (`os.write` on sockets of its own).
 
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,9 +24,9 @@ from livecomments.bench.delivery.servers import SERVERS, STREAM
 from livecomments.exits import Exit, Failure
 from livecomments.options import Json
 from livecomments.stack.packages import cache_directory
+from livecomments.usage import cpu_seconds, rss_kib
 from schemas.settings import raise_open_files_limit
 
-TICKS = os.sysconf("SC_CLK_TCK")
 OPEN_SECONDS = 120
 ARRIVE_SECONDS = 60
 SETTLE_SECONDS = 0.3
@@ -202,18 +200,6 @@ def ask(process: "subprocess.Popen[str]", line: str) -> str:
     if not answer:
         raise Failure(Exit.FAILURE, f"a process of the bench ended: {process.args!r}")
     return answer
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used, in user and kernel mode."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def rss_kib(pid: int) -> int:
-    """Return the memory that a process holds."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return next(int(row.split()[1]) for row in status.splitlines() if row.startswith("VmRSS"))
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ from livecomments.stack.plan import stack_environment
 from livecomments.stack.probes import ask
 from livecomments.stack.processes import Child
 from livecomments.stack.spec import Command, Probe
+from livecomments.usage import cpu_seconds
 from schemas.logs import configure
 from schemas.refusals import Refusal
 from schemas.settings import Log, Settings
@@ -43,7 +44,6 @@ IDLE_SECONDS = 5.0
 WARM_SECONDS = 2.0
 TICK_SECONDS = 0.02
 UNDER_WAY_MAX = 2_000
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,17 +303,10 @@ def _percentile_ms(seconds: Sequence[float], percent: int) -> float:
 async def _cpu(pids: Mapping[str, int], seconds: float) -> dict[str, float]:
     """Return each process's CPU over ``seconds``, in percent of a core."""
     loop = asyncio.get_running_loop()
-    before, begun = {name: _ticks(pid) for name, pid in pids.items()}, loop.time()
+    before, begun = {name: cpu_seconds(pid) for name, pid in pids.items()}, loop.time()
     await asyncio.sleep(seconds)
     took = loop.time() - begun
-    return {
-        name: round(100 * (_ticks(pid) - before[name]) / _CLOCK_TICKS / took, 1) for name, pid in pids.items()
-    }
-
-
-def _ticks(pid: int) -> int:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return {name: round(100 * (cpu_seconds(pid) - before[name]) / took, 1) for name, pid in pids.items()}
 
 
 async def _gaps(port: int) -> int:

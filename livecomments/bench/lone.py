@@ -1,6 +1,5 @@
 """A stack's servers without its stages, started and stopped by the stack's own code."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -53,9 +52,3 @@ def running(directory: Path, *names: Server) -> Iterator[Lone]:
         yield Lone(directory, ports, settings)
     finally:
         launch.stop(directory)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time a process has had, all its threads together. Linux."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -12,10 +12,11 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from agents.kafka import KafkaLog
 from livecomments.bench.figures import Figure
-from livecomments.bench.lone import Lone, cpu_seconds
+from livecomments.bench.lone import Lone
 from livecomments.bench.sequenced import PARTITIONS, records
 from livecomments.exits import Exit, Failure
 from livecomments.stack.plan import stack_environment
+from livecomments.usage import cpu_seconds
 from schemas.settings import Settings
 from schemas.topics import SEQUENCED
 

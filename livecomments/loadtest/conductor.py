@@ -18,6 +18,7 @@ from edge.auth import Authenticator
 from livecomments.exits import Exit, Failure
 from livecomments.loadtest.tally import Tally, merged
 from livecomments.stack import state
+from livecomments.usage import cpu_seconds, rss_kib
 from schemas.settings import Settings
 
 VIEWERS_PER_PROCESS = 6_000
@@ -25,7 +26,6 @@ VIEWERS_PER_PROCESS = 6_000
 READ_LIMIT = 256 * 1024 * 1024
 SETTLE_SECONDS = 2.0
 TOKEN_SECONDS = 6 * 3600
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,13 +296,10 @@ def _costs(edges: dict[str, tuple[int, str]]) -> Costs:
     cpu, rss, reads = 0.0, 0, 0.0
     for pid, address in edges.values():
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+            used, held = cpu_seconds(pid), rss_kib(pid)
         except OSError:
             continue  # it was killed: its successor is counted from its start
-        cpu += (int(fields[11]) + int(fields[12])) / TICKS
-        found = re.search(r"VmRSS:\s+(\d+)", status)
-        rss += int(found[1]) if found else 0
+        cpu, rss = cpu + used, rss + held
         reads += _past_reads(address)
     return Costs(cpu, rss, reads)
 

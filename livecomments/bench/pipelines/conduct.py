@@ -28,6 +28,7 @@ from livecomments.bench.pipelines.material import Case, Material, records
 from livecomments.bench.pipelines.peers import MissingError, Place, System, Worker, worker
 from livecomments.exits import Exit, Failure
 from livecomments.stack.plan import stack_environment
+from livecomments.usage import cpu_seconds
 from schemas.codec import codec
 from schemas.settings import Settings
 from schemas.topics import INGESTED, MODERATED, SEQUENCED
@@ -202,7 +203,7 @@ async def _follow(
             while True:
                 if process.poll() is not None:
                     raise Failure(Exit.FAILURE, f"the worker ended with code {process.returncode}")
-                end, cpu = await log.end_offset(found.sink, 0), lone.cpu_seconds(process.pid)
+                end, cpu = await log.end_offset(found.sink, 0), cpu_seconds(process.pid)
                 if end > seen.records:
                     seen = Seen(time.monotonic(), end, cpu)
                 elif first is not None and await _committed(admin, log, found):
