@@ -69,7 +69,6 @@ class WindowSink(Sink):
         self._wall = wall
         self._partitions: set[int] = set()
         self._ages = _Ages()
-        self.rebuilds = 0
 
     async def write(self, partition: int, segments: Sequence[Segment]) -> None:
         """Write the window first: who misses the message finds it there."""
@@ -115,7 +114,6 @@ class WindowSink(Sink):
         heads = await self._rebuild_heads(partition)
         segments = await self._rebuild_windows(partition)
         if await self._redis.eval(_FINISH, 2, building, stores.window_sentinel(partition), nonce):
-            self.rebuilds += 1
             log.info("windows built from the log", partition=partition, heads=heads, segments=segments)
 
     async def _rebuild_heads(self, partition: int) -> int:

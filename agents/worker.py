@@ -96,7 +96,6 @@ class AgentShell:
         self._make = make
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._assigned: set[int] | None = None
-        self._generation = -1
         faustapp.consume(self.app, source, name, self._take)
         for topic in hears:
             faustapp.consume(self.app, topic, f"{name}-{topic.name}", partial(self._hear, topic))

@@ -61,7 +61,6 @@ TOKEN_NEEDED = Close(4505, "token needed")
 REVOKED = Close(4506, "token revoked")
 
 NOT_UTF8 = Close(1007, "not UTF-8")
-FAULT = Close(1011, "internal error")
 
 UNSUBSCRIBED_INSUFFICIENT_STATE = 2500
 """In an unsubscribe push: the SDK subscribes again, with its position."""

@@ -8,7 +8,6 @@ from livecomments.client.chatlog import Message
 
 LOOP_GAP_MS = 2_000
 """Between the last message of a log and its first one again."""
-SPEED_MAX = 10_000.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,11 +101,7 @@ class LogReader:
         self._bootstrap = bootstrap
         self._wants = wants
         self._schemas = Schemas()
-        self.unreadable = 0
-        """Records that are none, and were passed over."""
         self._ends: dict[tuple[str, str], int] = {}
-        self.fenced = 0
-        """Records of predecessors that did not count."""
 
     async def ends(self) -> dict[tuple[str, int], int]:
         """Return where every topic ends now; raises KafkaError."""
@@ -149,11 +145,9 @@ class LogReader:
         async for row in _rows(consumer, at, start, end):
             found = self._schemas.decode(row.value)
             if found is None:
-                self.unreadable += row.offset >= since
                 continue
             name, record = found
             if at.topic in FENCED and ("claim" not in record or not fence.passes(row.offset, record)):
-                self.fenced += row.offset >= since and not record.get("claim")
                 continue
             if row.offset >= since:
                 for fact in _facts(name, record, row, self._wants):

@@ -19,7 +19,6 @@ from livecomments.verify.truth import FOREVER, Hiding, Key, Line, Truth
 LANES = 64
 EXCUSE_SECONDS = 30.0
 """A hole may be announced this long after a fault that explains it: the feed's own memory is as short."""
-NEVER: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
