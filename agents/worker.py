@@ -18,7 +18,6 @@ from uuid import uuid4
 import structlog
 import uvloop
 from faust.types import TP
-from redis.asyncio import Redis
 
 from agents import faustapp, health, topology
 from agents.board import Board
@@ -37,6 +36,7 @@ from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
 from agents.sketch import estimate
 from schemas.archive import open_archive
+from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
 from schemas.topics import Topic
 
@@ -274,7 +274,7 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
     if name == "persist":
         return _persist(settings, kafka_log)
     epoch = await read_epoch(kafka_log, settings)
-    board = Board(_redis(settings)) if name == SampleStage.name else None
+    board = Board(redis_client(settings.redis)) if name == SampleStage.name else None
     options = replace(Options.of(settings), known=board.edges, estimate=estimate) if board else None
     if board and settings.auth.secret == DEVELOPMENT_SECRET and not settings.sampling.secret:
         words = "on other machines than a developer's, set LIVECOMMENTS_SAMPLING__SECRET to random characters"
@@ -284,7 +284,7 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
     helpers: list[Any] = []
     on_effects: Any = None
     if isinstance(stage, ModerateStage):
-        projection = Projection(_redis(settings))
+        projection = Projection(redis_client(settings.redis))
         helpers.append(projection.run())
         on_effects = projection.changed
     if board is not None:
@@ -308,7 +308,7 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
 
 def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
     archive = ArchiveSink(open_archive(settings))
-    sinks: list[Sink] = [archive, WindowSink(_redis(settings), kafka_log), FlatSink(kafka_log)]
+    sinks: list[Sink] = [archive, WindowSink(redis_client(settings.redis), kafka_log), FlatSink(kafka_log)]
 
     def shell_of(sink: Sink) -> AgentShell:
         def make(shell: AgentShell, partition: int) -> Runner:
@@ -324,11 +324,6 @@ def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell],
         return AgentShell(f"persist-{sink.name}", sink.source, settings, make)
 
     return [shell_of(sink) for sink in sinks], [sink.run() for sink in sinks]
-
-
-def _redis(settings: Settings) -> Redis:
-    seconds = settings.redis.timeout_ms / 1000
-    return Redis.from_url(settings.redis.url, socket_timeout=seconds, socket_connect_timeout=seconds)
 
 
 def _line(error: BaseException) -> str:

@@ -37,6 +37,7 @@ from edge.tasks import end
 from schemas import streamsettings
 from schemas.codec import codec
 from schemas.records import Command, Item
+from schemas.redisclient import redis_client
 from schemas.refusals import Code, Refusal
 from schemas.routing import partition_of
 from schemas.settings import Limits, Settings
@@ -271,12 +272,7 @@ def _facts_of(settings: Settings) -> tuple[Redis, FactStore]:
     timeout_ms = settings.redis.timeout_ms
     # What is asked counts towards the author's whole wait, so it gets half of it at most.
     timeout_ms = min(timeout_ms, settings.limits.produce_timeout_ms // 2)
-    redis: Redis = Redis.from_url(
-        settings.redis.url,
-        decode_responses=True,
-        socket_timeout=timeout_ms / 1000,
-        socket_connect_timeout=timeout_ms / 1000,
-    )
+    redis = redis_client(settings.redis, timeout_ms=timeout_ms, decode_responses=True)
     limits = settings.limits
     store = FactStore(
         redis,

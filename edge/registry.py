@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from edge.placement import Offer, Rules, Stream, choose
 from edge.tasks import end
 from schemas import stores
+from schemas.redisclient import redis_client
 from schemas.routing import partition_of
 from schemas.settings import Settings
 
@@ -145,8 +146,7 @@ class Enrolment:
 @contextlib.asynccontextmanager
 async def enrolment(settings: Settings, offer: Callable[[], Offer]) -> AsyncIterator[Enrolment]:
     """Make a process's place in the registry; at the end it is taken out."""
-    timeout = settings.redis.timeout_ms / 1000
-    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    redis = redis_client(settings.redis)
     registrar = Registrar(redis, settings.edge.name, offer)
     try:
         yield Enrolment(registrar, Roster(redis, asyncio.get_running_loop().time), offer)

@@ -18,7 +18,6 @@ from typing import Any
 import structlog
 import uuid_utils
 import uvloop
-from redis.asyncio import Redis
 
 from edge.admin import AdminDesk
 from edge.auth import Authenticator, InsecureSecretError, check_secret
@@ -47,6 +46,7 @@ from edge.reporter import Reporter
 from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
 from edge.taps import Taps
+from schemas.redisclient import redis_client
 from schemas.settings import Kafka, Settings, SettingsError, raise_open_files_limit
 
 BACKLOG = 4_096
@@ -291,8 +291,7 @@ def _feed(settings: Settings, stats: Stats) -> Feed:
 @contextlib.asynccontextmanager
 async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[Parts]:
     """Make what talks to Kafka and Redis; nothing here waits for them."""
-    timeout = settings.redis.timeout_ms / 1000
-    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    redis = redis_client(settings.redis)
     now, partitions = asyncio.get_running_loop().time, settings.kafka.partitions
     past = Past(redis, settings.edge.ring_events_max, stats, now, partitions)
     gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")

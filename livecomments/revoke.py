@@ -5,12 +5,12 @@ import json
 from typing import Annotated
 
 import typer
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
 from livecomments.stack.addresses import stack_settings
+from schemas.redisclient import redis_client
 from schemas.settings import Settings
 from schemas.topics import DAY_MS
 
@@ -47,8 +47,7 @@ def revoke(
 async def _revoke(settings: Settings, entries: list[str]) -> int:
     from edge.revocation import revoke as write  # noqa: PLC0415
 
-    timeout = settings.redis.timeout_ms / 1000
-    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    redis = redis_client(settings.redis)
     try:
         return await write(redis, entries, settings.auth.revocation_days * DAY_MS)
     except (RedisError, OSError, TimeoutError) as error:

@@ -16,7 +16,6 @@ from typing import Any
 import structlog
 import uvicorn
 import uvloop
-from redis.asyncio import Redis
 
 from edge.api.app import build_app
 from edge.api.auditlog import AuditLog
@@ -34,6 +33,7 @@ from edge.past import Past
 from edge.registry import Finder, Roster
 from edge.stats import Stats
 from schemas.archive import ArchiveError, open_archive
+from schemas.redisclient import redis_client
 from schemas.routing import partition_of
 from schemas.settings import Api, Settings, SettingsError, raise_open_files_limit
 
@@ -60,9 +60,8 @@ class _Uvicorn(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
     """Make what talks to Kafka and the stores; nothing here waits for them."""
-    timeout = settings.redis.timeout_ms / 1000
     now = asyncio.get_running_loop().time
-    redis: Redis = Redis.from_url(settings.redis.url, socket_timeout=timeout, socket_connect_timeout=timeout)
+    redis = redis_client(settings.redis)
     gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}")
     directory = Directory(redis, settings.kafka.partitions)
 

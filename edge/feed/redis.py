@@ -25,6 +25,7 @@ from edge.tasks import end
 from schemas import stores
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence
+from schemas.redisclient import redis_client
 from schemas.routing import partition_of
 from schemas.settings import Redis as Settings
 
@@ -45,14 +46,7 @@ _AWAY = (RedisError, OSError, TimeoutError)
 
 def client_of(redis: Settings) -> Redis:
     """Return a client that retries nothing by itself: every loss has to show."""
-    timeout = redis.timeout_ms / 1000
-    return Redis.from_url(
-        redis.url,
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
-        retry=Retry(NoBackoff(), 0),
-        client_name="livecomments-feed",
-    )
+    return redis_client(redis, retry=Retry(NoBackoff(), 0), client_name="livecomments-feed")
 
 
 class RedisFeed:
