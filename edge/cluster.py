@@ -1,21 +1,19 @@
 """The cluster's incarnation and epoch, as ``livecomments topics apply`` wrote them."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from edge.errors import StartError
 from schemas.closing import stop_consumer
-from schemas.continuity import epoch_of
+from schemas.cluster import Cluster, last_noted
 from schemas.settings import Kafka
 from schemas.topics import META
 
-KEY = b"incarnation"
 RETRY_SECONDS = 0.5
 ASK_SECONDS = 5.0
 
@@ -31,42 +29,26 @@ async def read_epoch(kafka: Kafka) -> str:
     """
     said = False
     while True:
-        value = None
+        cluster = None
         try:
             async with asyncio.timeout(2 * ASK_SECONDS):
-                value = await _last(kafka)
+                cluster = await _last(kafka)
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning("kafka away; the edge waits", error=type(error).__name__)
-        if value is not None:
+        if cluster is not None:
             break
         if not said:
             log.info("waiting for the topics", topic=META.name, hint="livecomments topics apply")
             said = True
         await asyncio.sleep(RETRY_SECONDS)
-    entry = json.loads(value)
-    if entry["partitions"] != kafka.partitions:
-        raise StartError(
-            f"the topics have {entry['partitions']} partitions, LIVECOMMENTS_KAFKA__PARTITIONS says "
-            f"{kafka.partitions}; the count cannot change"
-        )
-    return epoch_of(entry["incarnation"], entry["counter"])
+    if mismatch := cluster.mismatch(kafka.partitions):
+        raise StartError(mismatch)
+    return cluster.epoch
 
 
-async def _last(kafka: Kafka) -> bytes | None:
-    at = TopicPartition(META.name, 0)
+async def _last(kafka: Kafka) -> Cluster | None:
     async with _consumer(kafka) as consumer:
-        if META.name not in await consumer.topics():
-            return None
-        start = (await consumer.beginning_offsets([at]))[at]
-        end = (await consumer.end_offsets([at]))[at]
-        consumer.assign([at])
-        consumer.seek(at, start)
-        found = None
-        while await consumer.position(at) < end:
-            for row in (await consumer.getmany(at, timeout_ms=200)).get(at, []):
-                if row.key == KEY:
-                    found = row.value
-        return found
+        return await last_noted(consumer) if META.name in await consumer.topics() else None
 
 
 @asynccontextmanager

@@ -4,35 +4,28 @@ import asyncio
 import json
 import secrets
 from collections.abc import Coroutine
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 import typer
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
 from livecomments.stack.addresses import stack_settings
+from schemas.closing import stop_consumer
+from schemas.cluster import KEY, Cluster, last_noted
 from schemas.settings import Settings
 from schemas.topics import ALL, META
 
 T = TypeVar("T")
-KEY = b"incarnation"
+STOP_SECONDS = 5.0
 READ_SECONDS = 40.0
 APPLY_ATTEMPTS = 20
 
 app = typer.Typer(help="Make and show the topics. Partition counts never change.", no_args_is_help=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Who made the topics, and how often history was declared lost."""
-
-    incarnation: str
-    counter: int
-    partitions: int
 
 
 @app.command()
@@ -88,22 +81,12 @@ def raise_epoch(
 
 async def read_cluster(bootstrap: str) -> Cluster | None:
     """Return what was noted, or None."""
-    at = TopicPartition(META.name, 0)
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=None, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        consumer.assign([at])
-        start = (await consumer.beginning_offsets([at]))[at]
-        end = (await consumer.end_offsets([at]))[at]
-        consumer.seek(at, start)
-        found = None
-        while await consumer.position(at) < end:
-            for row in (await consumer.getmany(at, timeout_ms=500)).get(at, []):
-                if row.key == KEY:
-                    found = Cluster(**json.loads(row.value))
-        return found
+        return await last_noted(consumer)
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer, STOP_SECONDS)
 
 
 async def _apply(settings: Settings) -> tuple[list[str], Cluster]:
@@ -193,7 +176,7 @@ async def _write(bootstrap: str, cluster: Cluster) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
     await producer.start()
     try:
-        await producer.send_and_wait(META.name, json.dumps(asdict(cluster)).encode(), key=KEY, partition=0)
+        await producer.send_and_wait(META.name, cluster.to_bytes(), key=KEY, partition=0)
     finally:
         await producer.stop()
 
