@@ -7,9 +7,10 @@ What cannot be read, and items that are not valid, go to ``comments.dlq``; the p
 from collections.abc import Sequence
 
 from agents.chunks import covering
-from agents.core.validate import fault_of, normal
+from agents.core.validate import fault_of
 from agents.log import Record
 from agents.stage import Output, PartitionState, Stage, must_follow
+from schemas.items import normal
 from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Origin
 from schemas.topics import INGESTED, SUBMITTED, SUBMITTED_BYTES_MAX
 

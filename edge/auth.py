@@ -19,15 +19,12 @@ from typing import Any, Final
 import jwt
 
 from edge.errors import EdgeError
+from schemas.items import ID_CHARS_MAX, NAME_CHARS_MAX, ROLES, is_stream_id
 from schemas.settings import DEVELOPMENT_SECRET, Auth, Settings, SettingsError
 
 TOKEN_CHARS_MAX = 8_192
-USER_ID_CHARS_MAX = 128
-NAME_CHARS_MAX = 100
 TOKEN_ID_CHARS_MAX = 255
 DEV_TOKEN_SECONDS = 12 * 3600
-ROLES: Final = frozenset({"viewer", "creator", "moderator", "platform"})
-STREAM_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _REQUIRED = ["sub", "role", "exp", "iss", "aud"]
 
@@ -220,10 +217,8 @@ def _viewer(claims: dict[str, Any]) -> Viewer:
     name = claims.get("name")
     if name is None or name == "":
         name = user[:NAME_CHARS_MAX] if isinstance(user, str) else user
-    if not _is_text(user, USER_ID_CHARS_MAX) or not _is_text(name, NAME_CHARS_MAX):
-        raise TokenError(
-            f"the token's sub or name is not 1 to {USER_ID_CHARS_MAX} or {NAME_CHARS_MAX} characters"
-        )
+    if not _is_text(user, ID_CHARS_MAX) or not _is_text(name, NAME_CHARS_MAX):
+        raise TokenError(f"the token's sub or name is not 1 to {ID_CHARS_MAX} or {NAME_CHARS_MAX} characters")
     if not isinstance(role, str) or role not in ROLES:
         raise TokenError(f"the token's role is none of {', '.join(sorted(ROLES))}")
     if stream is not None and not is_stream_id(stream):
@@ -232,11 +227,6 @@ def _viewer(claims: dict[str, Any]) -> Viewer:
     if jti is not None and not _is_text(jti, TOKEN_ID_CHARS_MAX):
         raise TokenError(f"the token's jti is not 1 to {TOKEN_ID_CHARS_MAX} characters")
     return Viewer(user, name, role, stream, int(claims["exp"]), jti, claims.get("iat"))
-
-
-def is_stream_id(value: object) -> bool:
-    """Whether ``value`` is 1 to 128 letters, digits, ``.``, ``_``, ``~``, ``-``."""
-    return isinstance(value, str) and STREAM_ID.fullmatch(value) is not None
 
 
 def _is_number(value: object) -> bool:

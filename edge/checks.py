@@ -5,7 +5,6 @@ known here (Redis away) is not held against anyone.
 """
 
 import re
-import unicodedata
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from edge.auth import Viewer
 from schemas.emotes import is_emotes
+from schemas.items import COMMANDS, NEED_TARGET, normal
 from schemas.refusals import Code, Refusal
 
 STICKER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
@@ -22,11 +22,6 @@ SECONDS_MAX = 10 * 365 * 86_400
 SLOW_SECONDS_MAX = 86_400
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_NEEDS_TARGET: Final = frozenset(
-    {"delete", "clear", "ban", "unban", "timeout", "shadow", "pin", "hold", "approve"}
-)
-_NEEDS_NOTHING: Final = frozenset({"unpin", "end"})
-COMMANDS: Final = _NEEDS_TARGET | _NEEDS_NOTHING | {"open", "settings", "slow"}
 _BAN_CODES: Final = {"ban": Code.BANNED, "timeout": Code.TIMED_OUT}
 
 
@@ -123,7 +118,7 @@ def fault_of_command(  # noqa: PLR0911 - one answer a rule
     """Say what is wrong with a command's arguments; None when nothing is."""
     if type_ not in COMMANDS:
         return f"there is no command {type_[:32]!r}"
-    if type_ in _NEEDS_TARGET and not target:
+    if type_ in NEED_TARGET and not target:
         return f"{type_} needs a target"
     if target is not None and (len(target) > TARGET_CHARS_MAX or _CONTROLS.search(target)):
         return f"the target is longer than {TARGET_CHARS_MAX} characters, or has control characters"
@@ -138,9 +133,7 @@ def fault_of_command(  # noqa: PLR0911 - one answer a rule
 
 def clean_text(text: str, chars_max: int, *, may_be_empty: bool = False) -> str:
     """Return ``text`` in NFC, trimmed; raises Refusal (INVALID). Nothing else is altered."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
-    text = text.strip()
+    text = normal(text)
     if _CONTROLS.search(text):
         raise Refusal(Code.INVALID, "control characters are not allowed")
     if len(text) > chars_max:

@@ -17,7 +17,7 @@ import uuid_utils
 from redis.asyncio import Redis
 
 from edge.audit import AuditTrail
-from edge.auth import Viewer, is_stream_id
+from edge.auth import Viewer
 from edge.checks import (
     Facts,
     clean_id,
@@ -36,6 +36,7 @@ from edge.submit import LATE_SECONDS_MAX, SubmitError, Submitter
 from edge.tasks import end
 from schemas import streamsettings
 from schemas.codec import codec
+from schemas.items import STREAM_ID_WORDS, is_stream_id
 from schemas.records import Command, Item
 from schemas.redisclient import redis_client
 from schemas.refusals import Code, Refusal
@@ -218,7 +219,7 @@ class Gateway:
 
     def _check(self, viewer: Viewer, stream_id: str) -> None:
         if not is_stream_id(stream_id):
-            raise Refusal(Code.INVALID, "a stream id is 1 to 128 letters, digits, '.', '_', '~', '-'")
+            raise Refusal(Code.INVALID, f"a stream id is {STREAM_ID_WORDS}")
         if not viewer.may_read(stream_id):
             raise Forbidden(f"the token is for another stream than {stream_id}")
         if self.revoked.refuses(viewer):

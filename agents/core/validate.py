@@ -5,50 +5,21 @@ The gateway has checked the same before; this is for other producers, and for ga
 
 import json
 import re
-import unicodedata
 from typing import Final
 
+from schemas.items import COMMANDS, ID_CHARS_MAX, NAME_CHARS_MAX, ROLES, STREAM_ID_WORDS, is_stream_id, normal
 from schemas.records import Item
 from schemas.routing import partition_of
 
-STREAM_ID: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
-ID_CHARS_MAX = 128
-NAME_CHARS_MAX = 100
 TEXT_CHARS_MAX = 4_000
 SETTINGS_CHARS_MAX = 200_000
-ROLES = frozenset({"viewer", "creator", "moderator", "platform"})
-COMMANDS = frozenset(
-    {
-        "open",
-        "settings",
-        "delete",
-        "clear",
-        "ban",
-        "unban",
-        "timeout",
-        "shadow",
-        "slow",
-        "pin",
-        "unpin",
-        "hold",
-        "approve",
-        "end",
-    }
-)
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
-
-
-def normal(text: str) -> str:
-    """Return ``text`` in NFC, trimmed. Nothing else is altered: what is shown is what was sent."""
-    if text.isascii():
-        return text.strip()
-    return unicodedata.normalize("NFC", text).strip()
 
 
 def fault_of(item: Item, partition: int, partitions: int) -> str | None:  # noqa: PLR0911 - one answer a rule
     """Say what is wrong with an item, in words without its content; None when it is valid."""
-    if not STREAM_ID.fullmatch(item["stream_id"]):
-        return "the stream id is not 1 to 128 letters, digits, '.', '_', '~', '-'"
+    if not is_stream_id(item["stream_id"]):
+        return f"the stream id is not {STREAM_ID_WORDS}"
     if partition_of(item["stream_id"], partitions) != partition:
         return "the stream belongs to another partition"
     if not 0 < len(item["id"]) <= ID_CHARS_MAX or not 0 < len(item["user_id"]) <= ID_CHARS_MAX:

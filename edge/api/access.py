@@ -12,8 +12,9 @@ from fastapi.security import HTTPBearer
 
 from edge.api.parts import Made
 from edge.api.problems import Invalid, Unauthorized, of_refusal
-from edge.auth import STREAM_ID, TokenError, Viewer
+from edge.auth import TokenError, Viewer
 from edge.errors import Forbidden
+from schemas.items import STREAM_ID, STREAM_ID_WORDS
 from schemas.refusals import Code, Refusal
 
 KEY_CHARS_MAX = 255
@@ -21,9 +22,7 @@ _KEYS: Final = uuid.UUID("5c1e6c5e-6d2f-4d0e-9f43-5b2a3f6f0d11")
 """Namespace of ids made from keys that are no UUIDs."""
 _BEARER = HTTPBearer(auto_error=False, description="A JWT that names its user, role and stream.")
 
-StreamId = Annotated[
-    str, Path(pattern=f"^{STREAM_ID.pattern}$", description="1 to 128 letters, digits, '.', '_', '~', '-'.")
-]
+StreamId = Annotated[str, Path(pattern=f"^{STREAM_ID.pattern}$", description=f"{STREAM_ID_WORDS}.")]
 
 
 async def anyone(request: Request, parts: Made, _: Annotated[object, Security(_BEARER)]) -> Viewer:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from edge.auth import TokenError, Viewer, is_stream_id
+from edge.auth import TokenError, Viewer
 from edge.protocol import codes
 from edge.protocol import commands as c
 from edge.protocol.codes import Close, Error
+from schemas.items import is_stream_id
 from schemas.refusals import Code, Refusal
 
 BURST_SECONDS = 2

@@ -17,10 +17,10 @@ from typing import IO, Any
 
 from livecomments.client.names import name_of
 from livecomments.exits import Exit, Failure
+from schemas.items import NAME_CHARS_MAX
 
 LINE_BYTES_MAX = 64 * 1024
 USER_CHARS_MAX = 128
-NAME_CHARS_MAX = 100
 SECOND_MS = 1_000
 SPREAD_ROWS_MAX = 10_000
 """Of one second; what comes beyond keeps its order at the second's end."""

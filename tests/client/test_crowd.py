@@ -6,12 +6,12 @@ from itertools import islice, pairwise, takewhile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.auth import NAME_CHARS_MAX
 from edge.checks import clean_text
 from livecomments.client.chatlog import Message
 from livecomments.client.crowd import COOL_SECONDS, CREATOR_ID, MODERATORS, Shape, crowd
 from livecomments.client.phrases import MOODS, load
 from schemas.filtering import build, parse
+from schemas.items import NAME_CHARS_MAX
 from tests.real import ROOT
 
 SEEDS = st.integers(0, 2**32)

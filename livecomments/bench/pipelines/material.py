@@ -12,13 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 
-from agents.core.validate import normal
 from agents.ingest import IngestStage
 from livecomments.bench.moderation import DATA, WORDS
 from livecomments.bench.moderation import material as listed
 from livecomments.client import chatlog
 from livecomments.client.crowd import Shape, crowd
 from schemas.codec import codec
+from schemas.items import normal
 from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Origin
 
 SEED: Final = 20_261_125
