@@ -1,13 +1,15 @@
 """What every test gets: a time limit. And for those that ask, a real stack."""
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 
 import hypothesis
 import pytest
+from redis.asyncio import Redis
 
 from tests.real import RealStack, real_stack
+from tests.servers import redis_server
 
 LIMIT_SECONDS = 120
 INTEGRATION_LIMIT_SECONDS = 420
@@ -26,6 +28,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
     """Run one real stack for all: a test takes streams of its own, and leaves the processes alone."""
     with real_stack(tmp_path_factory.mktemp("stack")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """Run one Redis for all tests that need no more than that."""
+    with redis_server() as url:
+        yield url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """Return a client of that Redis, emptied."""
+    client: Redis = Redis.from_url(redis_url)
+    await client.flushall()
+    yield client
+    await client.aclose()
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
@@ -19,21 +17,6 @@ from livecomments.simulate.sampling import crowd, written
 from schemas import stores
 from schemas.records import NOTHING
 from schemas.settings import Settings
-from tests.servers import redis_server
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url, socket_timeout=1)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 def watched(*, sampled: bool = False) -> SampleState:

@@ -1,7 +1,7 @@
 """Rules in Redis as the gateways read them: written whole, and built anew after a flush."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,15 +20,8 @@ from edge.facts import FactStore
 from schemas.filtering import WordList
 from schemas.refusals import Code
 from tests.agents.items import comment, order, uuid
-from tests.servers import redis_server
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
 
 
 def at(item: Any, number: int) -> Any:
@@ -37,14 +30,18 @@ def at(item: Any, number: int) -> Any:
 
 @asynccontextmanager
 async def projected(
-    url: str, *settings: dict[str, Any]
+    redis_url: str, *settings: dict[str, Any]
 ) -> AsyncIterator[tuple[ModerateState, FactStore, Redis]]:
     """Run a projection of one stream with settings; yield its state, what a gateway asks, and Redis."""
     state = ModerateStage(WordList(()), "e-0").open(0)
     rules = state.rules["s"] = Rules()
     for number, value in enumerate(settings, 1):
         assert command(rules, at(order("s", number, "settings", settings=value), number)).refusal is None
-    clients = [Redis.from_url(url), Redis.from_url(url, decode_responses=True), Redis.from_url(url)]
+    clients = [
+        Redis.from_url(redis_url),
+        Redis.from_url(redis_url, decode_responses=True),
+        Redis.from_url(redis_url),
+    ]
     await clients[0].flushall()
     projection = Projection(clients[0])
     store = FactStore(clients[1], rate_per_second=1_000, timeout_ms=5_000)
@@ -73,28 +70,28 @@ async def refused(store: FactStore, user: str, text: str, wanted: Code | None) -
             await asyncio.sleep(0.01)
 
 
-async def test_modes_and_members_are_refused_by_gateways(url: str) -> None:
+async def test_modes_and_members_are_refused_by_gateways(redis_url: str) -> None:
     """Members only with its list, emotes only with its texts; moderators pass."""
     settings = {"members_only": True, "emote_only": True, "members": ["ann"], "moderators": ["mo"]}
-    async with projected(url, settings) as (_, store, _):
+    async with projected(redis_url, settings) as (_, store, _):
         await refused(store, "bob", "🎉", Code.MEMBERS_ONLY)
         await refused(store, "ann", "words", Code.EMOTE_ONLY)
         await refused(store, "ann", "🎉", None)
         await refused(store, "mo", "words", None)
 
 
-async def test_a_platform_ban_reaches_gateways_on_every_stream(url: str) -> None:
+async def test_a_platform_ban_reaches_gateways_on_every_stream(redis_url: str) -> None:
     """And is gone when it is lifted."""
-    async with projected(url) as (state, store, redis):
+    async with projected(redis_url) as (state, store, redis):
         await refused(store, "eve", "hi", None)
         state.policy.bans["eve"] = Ban("ban", None, None)
         await redis.flushall()  # built anew within a second, bans of the platform too
         await refused(store, "eve", "hi", Code.BANNED)
 
 
-async def test_held_comments_are_there_for_the_api(url: str) -> None:
+async def test_held_comments_are_there_for_the_api(redis_url: str) -> None:
     """With what a moderator needs to decide."""
-    async with projected(url, {"review": True}) as (state, _, redis):
+    async with projected(redis_url, {"review": True}) as (state, _, redis):
         rules, item = state.rules["s"], at(comment("s", 7, text="may I?"), 7)
         assert hold(rules, item, judge(rules, Platform(WordList(())), item)).refusal is Code.HELD
         await redis.flushall()

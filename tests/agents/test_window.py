@@ -1,10 +1,8 @@
 """The catch-up window on a real Redis: what is written, what survives repeats, flushes and zombies."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-import pytest
 from redis.asyncio import Redis
 
 from agents.core import positions
@@ -16,21 +14,6 @@ from schemas import stores
 from schemas.codec import codec
 from schemas.records import Origin
 from schemas.topics import FANOUT, FANOUT_POSITIONS_CHANGELOG
-from tests.servers import redis_server
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 class Clock:

@@ -1,7 +1,6 @@
 """What is read from a real Redis, as the projections write it."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -14,27 +13,17 @@ from schemas.codec import codec
 from schemas.routing import partition_of
 from schemas.stores import Head
 from tests.api.records import AT, EPOCH, STREAM, comments
-from tests.servers import redis_server
 
 pytestmark = pytest.mark.integration
 PARTITIONS = 4
 PARTITION = partition_of(STREAM, PARTITIONS)
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as found:
-        yield found
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url)
-    await client.flushall()
-    await client.set(stores.window_sentinel(PARTITION), b"1")
-    await client.set(stores.rules_sentinel(PARTITION), b"1")
-    yield client
-    await client.aclose()
+@pytest.fixture(autouse=True)
+async def whole(redis: Redis) -> None:
+    """Say that what is in Redis is all there is."""
+    await redis.set(stores.window_sentinel(PARTITION), b"1")
+    await redis.set(stores.rules_sentinel(PARTITION), b"1")
 
 
 async def test_a_stream_as_it_was_projected(redis: Redis) -> None:

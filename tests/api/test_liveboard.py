@@ -1,6 +1,5 @@
 """The live board: what is watched now, for the platform's eyes."""
 
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from edge.api.directory import Directory
 from schemas import stores
 from schemas.refusals import Code
 from tests.api.fakes import World
-from tests.servers import redis_server
 
 ROW = {
     "viewers": "81234",
@@ -83,20 +81,6 @@ async def test_the_page_says_when_it_is_not_built(tmp_path: Path, monkeypatch: p
     assert isinstance(page, FileResponse)
     assert page.path == tmp_path / "index.html"
     assert (await liveboard.part("../secret")).status_code == 404
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 async def test_a_stream_whose_reports_have_expired_is_taken_out(redis: Redis) -> None:

@@ -49,7 +49,7 @@ async def put(redis: Redis, *, ban: dict[str, Any] | None = None, **stream: Any)
         await redis.hset(stores.stream("s"), mapping=stream)  # type: ignore[misc]
 
 
-async def test_a_burst_and_then_the_rate(redis_client: Redis, redis_url: str) -> None:
+async def test_a_burst_and_then_the_rate(redis: Redis, redis_url: str) -> None:
     """Five seconds' worth at once; then refused, with the wait; other users notice nothing."""
     async with asking(redis_url, rate=0.2) as store:
         assert await ask(store, "c0") is None
@@ -60,7 +60,7 @@ async def test_a_burst_and_then_the_rate(redis_client: Redis, redis_url: str) ->
         assert await ask(store, "c2", "other") is None
 
 
-async def test_a_retry_is_free(redis_client: Redis, redis_url: str) -> None:
+async def test_a_retry_is_free(redis: Redis, redis_url: str) -> None:
     """The same id passes the rate; a flood of retries does not."""
     async with asking(redis_url, rate=0.2) as store:
         assert await ask(store, "c0") is None
@@ -80,34 +80,34 @@ async def test_a_retry_is_free(redis_client: Redis, redis_url: str) -> None:
     ],
 )
 async def test_a_retry_of_what_went_on_is_left_to_the_log(
-    redis_client: Redis, redis_url: str, since: dict[str, Any]
+    redis: Redis, redis_url: str, since: dict[str, Any]
 ) -> None:
     """Banned, ended or slowed since: the first attempt may be in the log, and only the log can say."""
     async with asking(redis_url) as store:
         assert await ask(store, "c0") is None
-        await put(redis_client, **since)
+        await put(redis, **since)
         assert await ask(store, "c0") is None
         assert await ask(store, "c1") is not None
 
 
-async def test_what_was_refused_is_no_retry(redis_client: Redis, redis_url: str) -> None:
+async def test_what_was_refused_is_no_retry(redis: Redis, redis_url: str) -> None:
     """An id that a ban kept out is kept out again, and spends nothing."""
-    await put(redis_client, ban={"kind": "ban", "until": None, "reason": None})
+    await put(redis, ban={"kind": "ban", "until": None, "reason": None})
     async with asking(redis_url, rate=0.2) as store:
         for _ in range(3):
             assert await ask(store, "c0") is Code.BANNED
-        await redis_client.delete(stores.bans("s"))
+        await redis.delete(stores.bans("s"))
         assert await ask(store, "c0") is None
 
 
-async def test_what_did_not_go_on_is_forgotten(redis_client: Redis, redis_url: str) -> None:
+async def test_what_did_not_go_on_is_forgotten(redis: Redis, redis_url: str) -> None:
     """Refused for a reason that the bucket does not know: the same id is judged again, others are kept."""
     async with asking(redis_url) as store:
         for id_ in ("c0", "c1", "c2"):
             assert await ask(store, id_) is None
         await store.forget("s", "u", "c1")
         await store.forget("s", "u", "never")
-        await put(redis_client, state="ended")
+        await put(redis, state="ended")
         assert [await ask(store, id_) for id_ in ("c0", "c1", "c2")] == [None, Code.STREAM_ENDED, None]
 
 
@@ -123,25 +123,25 @@ async def test_what_did_not_go_on_is_forgotten(redis_client: Redis, redis_url: s
         ({}, None),
     ],
 )
-async def test_bans(redis_client: Redis, redis_url: str, ban: Any, code: Code | None) -> None:
+async def test_bans(redis: Redis, redis_url: str, ban: Any, code: Code | None) -> None:
     """For good, for a time, over, in the shadow, and unreadable ones."""
-    await put(redis_client, ban=ban)
+    await put(redis, ban=ban)
     async with asking(redis_url) as store:
         assert await ask(store) is code
 
 
-async def test_broken_json_counts_as_nothing(redis_client: Redis, redis_url: str) -> None:
+async def test_broken_json_counts_as_nothing(redis: Redis, redis_url: str) -> None:
     """A projection that is being mended does not stop comments."""
-    await redis_client.hset(stores.bans("s"), "u", "{broken")  # type: ignore[misc]
-    await put(redis_client, moderators="nonsense", creator="")
+    await redis.hset(stores.bans("s"), "u", "{broken")  # type: ignore[misc]
+    await put(redis, moderators="nonsense", creator="")
     async with asking(redis_url) as store:
         assert await ask(store) is None
         assert await store.facts("s", "u") == Facts()
 
 
-async def test_slow_mode_counts_from_the_last_comment(redis_client: Redis, redis_url: str) -> None:
+async def test_slow_mode_counts_from_the_last_comment(redis: Redis, redis_url: str) -> None:
     """With the wait; moderators are not bound, and appointed ones are let through by the check."""
-    await put(redis_client, slow_mode_seconds="30", moderators='["mod"]', creator="c", state="open")
+    await put(redis, slow_mode_seconds="30", moderators='["mod"]', creator="c", state="open")
     async with asking(redis_url) as store:
         assert await ask(store, "c0") is None
         facts = await store.facts("s", "u", comment_id="c1")
@@ -153,9 +153,9 @@ async def test_slow_mode_counts_from_the_last_comment(redis_client: Redis, redis
         assert await ask(store, "c4", slow=False) is None
 
 
-async def test_many_authors_share_a_round_trip(redis_client: Redis, redis_url: str) -> None:
+async def test_many_authors_share_a_round_trip(redis: Redis, redis_url: str) -> None:
     """A thousand at once take a handful of trips, and each gets their own answer."""
-    await redis_client.hset(stores.bans("s"), "u7", json.dumps({"kind": "ban", "until": None}))  # type: ignore[misc]
+    await redis.hset(stores.bans("s"), "u7", json.dumps({"kind": "ban", "until": None}))  # type: ignore[misc]
     async with asking(redis_url) as store:
         trips = 0
         trip = store._trip

@@ -27,26 +27,26 @@ async def put(redis: Redis, *segments: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-async def past(redis_client: Redis) -> Past:
-    return Past(redis_client, 1_000, Stats(), lambda: 0.0, PARTITIONS)
+async def past(redis: Redis) -> Past:
+    return Past(redis, 1_000, Stats(), lambda: 0.0, PARTITIONS)
 
 
 def ranges(segments: Any) -> list[tuple[int, int]]:
     return [(each["from_seq"], each["to_seq"]) for each in segments]
 
 
-async def test_an_unknown_stream_has_no_head(redis_client: Redis, past: Past) -> None:
+async def test_an_unknown_stream_has_no_head(redis: Redis, past: Past) -> None:
     """Told from a Redis that does not answer, and from one that was flushed and is not whole again."""
     assert await past.recent(STREAM) is None
-    await redis_client.set(SENTINEL, "1")
+    await redis.set(SENTINEL, "1")
     recent = await past.recent(STREAM)
     assert recent is not None
     assert (recent.head, list(recent.segments)) == (None, [])
 
 
-async def test_the_end_of_the_window_ascending(redis_client: Redis, past: Past) -> None:
+async def test_the_end_of_the_window_ascending(redis: Redis, past: Past) -> None:
     """The newest segments that the ring can hold."""
-    await put(redis_client, *(comments(first, first + 9) for first in range(1, 3_001, 10)))
+    await put(redis, *(comments(first, first + 9) for first in range(1, 3_001, 10)))
     recent = await past.recent(STREAM)
     assert recent is not None
     assert recent.head == stores.Head(EPOCH, 3_000)
@@ -54,9 +54,9 @@ async def test_the_end_of_the_window_ascending(redis_client: Redis, past: Past) 
 
 
 @pytest.mark.parametrize(("after", "upto"), [(95, 205), (100, 200), (0, 10), (290, 300), (299, 300), (5, 6)])
-async def test_what_covers_a_range(redis_client: Redis, past: Past, after: int, upto: int) -> None:
+async def test_what_covers_a_range(redis: Redis, past: Past, after: int, upto: int) -> None:
     """All of it and little more, whether the ends are segments' ends or not."""
-    await put(redis_client, *(comments(first, first + 9) for first in range(1, 301, 10)))
+    await put(redis, *(comments(first, first + 9) for first in range(1, 301, 10)))
     segments = await past.between(STREAM, EPOCH, after, upto)
     assert segments is not None
     found = ranges(segments)
@@ -66,25 +66,25 @@ async def test_what_covers_a_range(redis_client: Redis, past: Past, after: int, 
     assert len(found) <= (upto - after) // 10 + 2
 
 
-async def test_pages_join_up(redis_client: Redis, past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_join_up(redis: Redis, past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     """A range of many pages, one of exactly a page, and one more than a page."""
     monkeypatch.setattr(module, "PAGE_SEGMENTS", 5)
-    await put(redis_client, *(comments(seq, seq) for seq in range(1, 61)))
+    await put(redis, *(comments(seq, seq) for seq in range(1, 61)))
     for count in (4, 5, 6, 10, 11, 50):
         segments = await past.between(STREAM, EPOCH, 55 - count, 55)
         assert ranges(segments) == [(seq - 1, seq) for seq in range(56 - count, 56)]
 
 
-async def test_too_much_is_the_newest_part(redis_client: Redis, past: Past) -> None:
+async def test_too_much_is_the_newest_part(redis: Redis, past: Past) -> None:
     """What a ring cannot hold is left out at the beginning."""
-    await put(redis_client, *(comments(first, first + 9) for first in range(1, 3_001, 10)))
+    await put(redis, *(comments(first, first + 9) for first in range(1, 3_001, 10)))
     found = ranges(await past.between(STREAM, EPOCH, 0, 2_900))
     assert (found[0][0], found[-1][1]) == (1_900, 2_900)
 
 
-async def test_what_the_window_has_lost_is_missing_at_the_beginning(redis_client: Redis, past: Past) -> None:
+async def test_what_the_window_has_lost_is_missing_at_the_beginning(redis: Redis, past: Past) -> None:
     """Also where it has nothing at all."""
-    await put(redis_client, *(comments(first, first + 9) for first in range(101, 301, 10)))
+    await put(redis, *(comments(first, first + 9) for first in range(101, 301, 10)))
     assert ranges(await past.between(STREAM, EPOCH, 50, 150))[0] == (100, 110)
     assert await past.between(STREAM, EPOCH, 10, 50) == [
         codec("fanout").decode(codec("fanout").encode(comments(101, 110)))
@@ -92,18 +92,18 @@ async def test_what_the_window_has_lost_is_missing_at_the_beginning(redis_client
     assert await past.between("another", EPOCH, 0, 100) == []
 
 
-async def test_overlapping_segments_are_all_there(redis_client: Redis, past: Past) -> None:
+async def test_overlapping_segments_are_all_there(redis: Redis, past: Past) -> None:
     """A stage that crashed wrote some again, cut in other places; the reader trims."""
-    await put(redis_client, comments(1, 10), comments(1, 14), comments(11, 20), comments(15, 30))
+    await put(redis, comments(1, 10), comments(1, 14), comments(11, 20), comments(15, 30))
     assert ranges(await past.between(STREAM, EPOCH, 3, 30)) == [(0, 10), (0, 14), (10, 20), (14, 30)]
 
 
-async def test_poison_is_passed_over(redis_client: Redis, past: Past) -> None:
+async def test_poison_is_passed_over(redis: Redis, past: Past) -> None:
     """A member that is no record, and a head that is none."""
-    await put(redis_client, comments(1, 10))
-    await redis_client.zadd(stores.window(STREAM, EPOCH), {b"poison": 12})
+    await put(redis, comments(1, 10))
+    await redis.zadd(stores.window(STREAM, EPOCH), {b"poison": 12})
     assert ranges(await past.between(STREAM, EPOCH, 0, 20)) == [(0, 10)]
-    await redis_client.set(stores.head(STREAM), "nonsense")
+    await redis.set(stores.head(STREAM), "nonsense")
     recent = await past.recent(STREAM)
     assert recent is not None
     assert recent.head is None

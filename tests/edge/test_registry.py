@@ -1,7 +1,6 @@
 """The registry of edges on a real Redis: who is there, who is gone, and what is known while Redis is away."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from redis.asyncio import Redis
@@ -15,20 +14,6 @@ from schemas.settings import Edge, Settings
 from tests.servers import redis_server
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url, socket_timeout=1)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 class Clock:

@@ -109,14 +109,14 @@ async def test_open_connections_are_closed_for_good(protobuf: bool) -> None:
 
 
 @pytest.mark.integration
-async def test_watchers_learn_within_two_seconds(redis_client: Redis) -> None:
+async def test_watchers_learn_within_two_seconds(redis: Redis) -> None:
     """What is there at the start, and what is revoked later."""
-    await revoke(redis_client, [of_user("early")], DAY_MS)
+    await revoke(redis, [of_user("early")], DAY_MS)
     revoked = Revoked()
-    task = asyncio.create_task(RevocationWatch(redis_client, revoked, DAY_MS).run())
+    task = asyncio.create_task(RevocationWatch(redis, revoked, DAY_MS).run())
     try:
         await until(lambda: of_user("early") in revoked.entries)
-        at = await revoke(redis_client, [of_user("bo"), of_token("t")], DAY_MS)
+        at = await revoke(redis, [of_user("bo"), of_token("t")], DAY_MS)
         started = asyncio.get_running_loop().time()
         await until(lambda: len(revoked.entries) == 3)
         assert asyncio.get_running_loop().time() - started < 2
@@ -128,19 +128,19 @@ async def test_watchers_learn_within_two_seconds(redis_client: Redis) -> None:
 
 
 @pytest.mark.integration
-async def test_a_flush_is_healed_by_who_knows(redis_client: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_flush_is_healed_by_who_knows(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Redis holds nothing for good: the watchers write back what they know, and learn from each other."""
     monkeypatch.setattr(module, "POLL_SECONDS", 0.02)
     monkeypatch.setattr(module, "ENTRIES_PER_WRITE", 2)
     one, other = Revoked(), Revoked()
-    tasks = [asyncio.create_task(RevocationWatch(redis_client, each, DAY_MS).run()) for each in (one, other)]
+    tasks = [asyncio.create_task(RevocationWatch(redis, each, DAY_MS).run()) for each in (one, other)]
     try:
-        await revoke(redis_client, [of_user(f"u{n}") for n in range(5)], DAY_MS)
+        await revoke(redis, [of_user(f"u{n}") for n in range(5)], DAY_MS)
         await until(lambda: len(one.entries) == len(other.entries) == 5)
-        await redis_client.flushall()
+        await redis.flushall()
         one.take([(of_user("only-here"), max(one.entries.values()))])
         await until(lambda: len(other.entries) == 6)
-        assert await redis_client.zcard(stores.REVOKED) == 6
+        assert await redis.zcard(stores.REVOKED) == 6
     finally:
         for task in tasks:
             task.cancel()
@@ -149,11 +149,11 @@ async def test_a_flush_is_healed_by_who_knows(redis_client: Redis, monkeypatch: 
 
 
 @pytest.mark.integration
-async def test_old_entries_go(redis_client: Redis) -> None:
+async def test_old_entries_go(redis: Redis) -> None:
     """What no token outlives is dropped when something is revoked."""
-    await redis_client.zadd(stores.REVOKED, {of_user("old"): 1})
-    await revoke(redis_client, [of_user("bo")], DAY_MS)
-    assert await redis_client.zrange(stores.REVOKED, 0, -1) == [b"user:bo"]
+    await redis.zadd(stores.REVOKED, {of_user("old"): 1})
+    await revoke(redis, [of_user("bo")], DAY_MS)
+    assert await redis.zrange(stores.REVOKED, 0, -1) == [b"user:bo"]
 
 
 @pytest.mark.integration

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -27,23 +27,9 @@ from tests.fleet.helpers import (
     ready,
     until,
 )
-from tests.servers import free_port, redis_server
+from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url)
-    await client.flushall()
-    yield client
-    await client.aclose()
 
 
 class Fleet:
@@ -65,17 +51,17 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(url: str, **edge: object) -> AsyncIterator[Fleet]:
+async def fleet(redis_url: str, **edge: object) -> AsyncIterator[Fleet]:
     port, admin = free_port(), free_port()
     settings = {"port": port, "admin_port": admin, "processes": 2, "drain_seconds": 1, **edge}
-    async with process("-m", "tests.fleet.parent", **edge_environment(url, **settings)) as parent:
+    async with process("-m", "tests.fleet.parent", **edge_environment(redis_url, **settings)) as parent:
         await ready(port)
         yield Fleet(port, admin, parent)
 
 
-async def test_processes_share_the_port_and_say_so(url: str, redis: Redis) -> None:
+async def test_processes_share_the_port_and_say_so(redis_url: str, redis: Redis) -> None:
     """Viewers fall on both; ready means both; each has its metrics; together they are one edge to choose."""
-    async with fleet(url) as on:
+    async with fleet(redis_url) as on:
         said = await ready(on.port)
         assert (said["process 0"], said["process 1"]) == (True, True)
         viewers = await crowd(on.port, 200)
@@ -103,11 +89,11 @@ async def test_processes_share_the_port_and_say_so(url: str, redis: Redis) -> No
             viewer.end()
 
 
-async def test_a_process_that_is_killed_is_started_again(url: str, redis: Redis) -> None:
+async def test_a_process_that_is_killed_is_started_again(redis_url: str, redis: Redis) -> None:
     """Meanwhile the edge is not ready as a whole; its viewers resume on the other, and miss nothing."""
     writer = Writer(redis)
     await writer.put()
-    async with fleet(url) as on, apps(f"ws://127.0.0.1:{on.port}{PATH}", 12) as seen:
+    async with fleet(redis_url) as on, apps(f"ws://127.0.0.1:{on.port}{PATH}", 12) as seen:
         async with writer.going_on():
             await until(lambda: all(each.seqs for each in seen))
             before = on.pids()
@@ -121,11 +107,11 @@ async def test_a_process_that_is_killed_is_started_again(url: str, redis: Redis)
         assert any(len(each.subscribed) > 1 for each in seen)
 
 
-async def test_a_rolling_restart_loses_nobody_anything(url: str, redis: Redis) -> None:
+async def test_a_rolling_restart_loses_nobody_anything(redis_url: str, redis: Redis) -> None:
     """SIGHUP replaces both processes, one at a time; every viewer is sent away by a close frame."""
     writer = Writer(redis)
     await writer.put()
-    async with fleet(url) as on:
+    async with fleet(redis_url) as on:
         raw = await crowd(on.port, 300)
         async with apps(f"ws://127.0.0.1:{on.port}{PATH}", 12) as seen:
             async with writer.going_on():
@@ -142,9 +128,9 @@ async def test_a_rolling_restart_loses_nobody_anything(url: str, redis: Redis) -
         assert {viewer.close.code if viewer.close else None for viewer in raw} == {4000}
 
 
-async def test_the_end_drains_all_processes(url: str, redis: Redis) -> None:
+async def test_the_end_drains_all_processes(redis_url: str, redis: Redis) -> None:
     """SIGTERM: every viewer gets a close frame, the registry forgets them, and the parent ends well."""
-    async with fleet(url) as on:
+    async with fleet(redis_url) as on:
         viewers = await crowd(on.port, 400)
         on.parent.terminate()
         async with asyncio.timeout(30):
@@ -154,9 +140,9 @@ async def test_the_end_drains_all_processes(url: str, redis: Redis) -> None:
         assert await redis.hlen(stores.EDGES) == 0
 
 
-async def test_processes_that_never_get_ready_end_the_parent(url: str) -> None:
+async def test_processes_that_never_get_ready_end_the_parent(redis_url: str) -> None:
     """A mistake in the settings is not tried for ever: the parent says so and ends."""
-    environment = edge_environment(url, port=free_port(), processes=2)
+    environment = edge_environment(redis_url, port=free_port(), processes=2)
     async with process("-m", "tests.fleet.parent", "-c", "raise SystemExit(3)", **environment) as parent:
         async with asyncio.timeout(30):
             assert await parent.wait() == Exit.NOT_READY

@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
@@ -26,7 +26,7 @@ from tests.fleet.helpers import (
     ready,
     until,
 )
-from tests.servers import free_port, redis_server
+from tests.servers import free_port
 
 CONFIGURATION = ROOT / "docker" / "haproxy" / "haproxy.cfg"
 HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -37,27 +37,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url)
-    await client.flushall()
-    yield client
-    await client.aclose()
-
-
 class Site:
     """Edges behind HAProxy."""
 
-    def __init__(self, url: str, ports: list[int], front: int, metrics: int, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, redis_url: str, ports: list[int], front: int, metrics: int, stack: AsyncExitStack
+    ) -> None:
         self.ports, self.front, self.metrics = ports, front, metrics
         self.edges: dict[int, asyncio.subprocess.Process] = {}
-        self._url = url
+        self._url = redis_url
         self._stack = stack
 
     def ws(self, stream: str) -> str:
@@ -94,7 +82,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(url: str, count: int) -> AsyncIterator[Site]:
+async def site(redis_url: str, count: int) -> AsyncIterator[Site]:
     ports = [free_port() for _ in range(4)]
     front, metrics = free_port(), free_port()
     environment = {
@@ -111,7 +99,7 @@ async def site(url: str, count: int) -> AsyncIterator[Site]:
     )  # fmt: skip
     try:
         async with AsyncExitStack() as stack:
-            on = Site(url, ports, front, metrics, stack)
+            on = Site(redis_url, ports, front, metrics, stack)
             await on.begin(*ports[:count])
             yield on
     finally:
@@ -120,9 +108,11 @@ async def site(url: str, count: int) -> AsyncIterator[Site]:
         await proxy.wait()
 
 
-async def test_a_streams_viewers_land_on_the_same_edge_and_no_edge_is_crowded(url: str, redis: Redis) -> None:
+async def test_a_streams_viewers_land_on_the_same_edge_and_no_edge_is_crowded(
+    redis_url: str, redis: Redis
+) -> None:
     """60 streams of 5 on 3 edges: few streams are held twice, and no edge has 1.5 times its share."""
-    async with site(url, 3) as on:
+    async with site(redis_url, 3) as on:
         assert (await get(on.front, "/metrics"))[0] == 404
         assert (await get(on.front, "/healthz"))[0] == 200
         viewers = [viewer for number in range(60) for viewer in await crowd(on.front, 5, f"stream-{number}")]
@@ -135,11 +125,11 @@ async def test_a_streams_viewers_land_on_the_same_edge_and_no_edge_is_crowded(ur
             viewer.end()
 
 
-async def test_viewers_of_a_killed_edge_resume_on_another(url: str, redis: Redis) -> None:
+async def test_viewers_of_a_killed_edge_resume_on_another(redis_url: str, redis: Redis) -> None:
     """No comment is missed or doubled; the edge that comes back gets viewers again."""
     writer = Writer(redis)
     await writer.put()
-    async with site(url, 2) as on, apps(on.ws("demo"), 10) as seen:
+    async with site(redis_url, 2) as on, apps(on.ws("demo"), 10) as seen:
         async with writer.going_on():
             await until(lambda: all(each.seqs for each in seen))
             counts = dict(zip(on.edges, await on.counts(), strict=True))
@@ -158,11 +148,11 @@ async def test_viewers_of_a_killed_edge_resume_on_another(url: str, redis: Redis
             viewer.end()
 
 
-async def test_edges_are_replaced_one_by_one(url: str, redis: Redis) -> None:
+async def test_edges_are_replaced_one_by_one(redis_url: str, redis: Redis) -> None:
     """A rolling restart behind HAProxy: each is drained, a new one takes over, nobody loses anything."""
     writer = Writer(redis)
     await writer.put()
-    async with site(url, 2) as on, apps(on.ws("demo"), 10) as seen:
+    async with site(redis_url, 2) as on, apps(on.ws("demo"), 10) as seen:
         raw = await crowd(on.front, 100)
         async with writer.going_on():
             for port in on.ports[:2]:
@@ -179,9 +169,9 @@ async def test_edges_are_replaced_one_by_one(url: str, redis: Redis) -> None:
         assert {viewer.close.code if viewer.close else None for viewer in raw} == {4000}
 
 
-async def test_no_edge_at_all_is_said(url: str) -> None:
+async def test_no_edge_at_all_is_said(redis_url: str) -> None:
     """HAProxy's own health page fails when it has nobody to send viewers to."""
-    async with site(url, 0) as on:
+    async with site(redis_url, 0) as on:
         async with asyncio.timeout(LIMIT_SECONDS):
             while (await get(on.front, "/healthz"))[0] != 503:
                 await asyncio.sleep(0.05)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,20 +29,6 @@ from tests.servers import free_port, redis_server
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
-
-
-@pytest.fixture
-async def redis(url: str) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(url)
-    await client.flushall()
-    yield client
-    await client.aclose()
-
-
 class Writer:
     """Writes as persist does."""
 
@@ -55,8 +41,8 @@ class Writer:
 
 
 @asynccontextmanager
-async def feeding(url: str, *streams: str) -> AsyncIterator[tuple[RedisFeed, Seen]]:
-    feed, seen = RedisFeed(client_of(RedisSettings(url=url)), 4, Stats()), Seen()
+async def feeding(redis_url: str, *streams: str) -> AsyncIterator[tuple[RedisFeed, Seen]]:
+    feed, seen = RedisFeed(client_of(RedisSettings(url=redis_url)), 4, Stats()), Seen()
     await feed.start(seen)
     try:
         for stream in streams:
@@ -68,14 +54,14 @@ async def feeding(url: str, *streams: str) -> AsyncIterator[tuple[RedisFeed, See
 
 
 @asynccontextmanager
-async def edge_on(url: str, **edge: Any) -> AsyncIterator[Stage]:
+async def edge_on(redis_url: str, **edge: Any) -> AsyncIterator[Stage]:
     """Run an edge whose feed and past are that Redis."""
     section = Edge(feed="redis", **edge).model_copy(update={"port": 0})
-    settings = Settings(edge=section, redis=RedisSettings(url=url))
+    settings = Settings(edge=section, redis=RedisSettings(url=redis_url))
     server = Server(settings)
     feed = RedisFeed(client_of(settings.redis), settings.kafka.partitions, server.stats)
     now, partitions = asyncio.get_running_loop().time, settings.kafka.partitions
-    past = Past(Redis.from_url(url), 5_000, server.stats, now, partitions)
+    past = Past(Redis.from_url(redis_url), 5_000, server.stats, now, partitions)
     await server.listen()
     try:
         nothing, door = MemoryFeed(4), FakeDoor(MemoryFeed(4))
@@ -92,10 +78,10 @@ async def kill_subscribers(redis: Redis) -> None:
     await redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]
 
 
-async def test_killed_connections_and_lost_messages_lose_nothing(url: str, redis: Redis) -> None:
+async def test_killed_connections_and_lost_messages_lose_nothing(redis_url: str, redis: Redis) -> None:
     """20 connections killed under load, every seventh message lost: all is told once, in order."""
     writer = Writer(redis)
-    async with feeding(url, "a", "b") as (feed, seen):
+    async with feeding(redis_url, "a", "b") as (feed, seen):
         for seq in range(1, 601):
             for stream in "ab":
                 await writer.put(comments(seq, seq, stream=stream), lost=seq % 7 == 0)
@@ -110,17 +96,17 @@ async def test_killed_connections_and_lost_messages_lose_nothing(url: str, redis
         assert feed._stats.feed_restarts >= 10
 
 
-async def test_a_lost_last_message_is_healed_within_seconds(url: str, redis: Redis) -> None:
+async def test_a_lost_last_message_is_healed_within_seconds(redis_url: str, redis: Redis) -> None:
     """By the head, since nothing follows it."""
-    async with feeding(url, "a") as (_, seen):
+    async with feeding(redis_url, "a") as (_, seen):
         await Writer(redis).put(comments(1, 3, stream="a"), lost=True)
         await until(lambda: seen.seqs() == [1, 2, 3], 10)
 
 
-async def test_a_redis_that_hangs_is_told_within_three_seconds(url: str, redis: Redis) -> None:
+async def test_a_redis_that_hangs_is_told_within_three_seconds(redis_url: str, redis: Redis) -> None:
     """It holds its connections and answers nothing; then it goes on, and nothing was lost."""
     writer = Writer(redis)
-    async with feeding(url, "a") as (_, seen):
+    async with feeding(redis_url, "a") as (_, seen):
         await writer.put(comments(1, 3, stream="a"))
         await until(lambda: seen.seqs() == [1, 2, 3])
         began = time.monotonic()
@@ -158,10 +144,10 @@ async def test_a_redis_that_dies_and_returns_empty() -> None:
             await asyncio.to_thread(again.__exit__, None, None, None)
 
 
-async def test_viewers_see_everything_while_connections_die(url: str, redis: Redis) -> None:
+async def test_viewers_see_everything_while_connections_die(redis_url: str, redis: Redis) -> None:
     """An app on an edge with this feed: in order, once, without a gap, through kills and a flush."""
     writer = Writer(redis)
-    async with edge_on(url, window_ms=5) as on, viewer_of(on) as (client, seen):
+    async with edge_on(redis_url, window_ms=5) as on, viewer_of(on) as (client, seen):
         await watch(client, seen)
         for seq in range(1, 301):
             await writer.put(comments(seq, seq, stream=STREAM), lost=seq % 11 == 0)
@@ -176,12 +162,12 @@ async def test_viewers_see_everything_while_connections_die(url: str, redis: Red
         assert not any("hole" in data for data in seen.publications)
 
 
-async def test_a_viewer_catches_up_from_the_window(url: str, redis: Redis) -> None:
+async def test_a_viewer_catches_up_from_the_window(redis_url: str, redis: Redis) -> None:
     """The edge saw nothing of it live: who comes gets the last comments, who returns gets what was missed."""
     writer = Writer(redis)
     for first in range(1, 200, 10):
         await writer.put(comments(first, first + 9, stream=STREAM))
-    async with edge_on(url) as on, viewer_of(on) as (client, seen):
+    async with edge_on(redis_url) as on, viewer_of(on) as (client, seen):
         subscription = await watch(client, seen)
         await until(lambda: bool(seen.publications))
         assert seen.seqs == list(range(151, 201))
