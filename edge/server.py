@@ -6,8 +6,6 @@ start it again.
 
 import asyncio
 import contextlib
-import signal
-import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,10 +15,9 @@ from typing import Any
 
 import structlog
 import uuid_utils
-import uvloop
 
 from edge.admin import AdminDesk
-from edge.auth import Authenticator, InsecureSecretError, check_secret
+from edge.auth import Authenticator
 from edge.board import BEAT_SECONDS, Board
 from edge.client import Door, House, Registry
 from edge.cluster import read_epoch
@@ -39,6 +36,7 @@ from edge.notices import Mailroom
 from edge.past import Past
 from edge.placement import Offer
 from edge.presence import Presence
+from edge.process import run
 from edge.protocol import codes
 from edge.protocol.session import Rules
 from edge.registry import enrolment
@@ -47,7 +45,7 @@ from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
 from edge.taps import Taps
 from schemas.redisclient import redis_client
-from schemas.settings import Kafka, Settings, SettingsError, raise_open_files_limit
+from schemas.settings import Kafka, Settings
 
 BACKLOG = 4_096
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised here, not bound
@@ -359,22 +357,6 @@ async def _first(wanted: asyncio.Future[Any], other: asyncio.Future[Any]) -> boo
     return True
 
 
-async def _run(settings: Settings) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop)
-
-
 def main(settings: Settings) -> None:
     """Run an edge; returns after SIGTERM, and exits non-zero on a fault."""
-    raise_open_files_limit()
-    try:
-        check_secret(settings, settings.edge.host)
-        uvloop.run(_run(settings))
-    except (StartError, SettingsError, InsecureSecretError) as error:
-        log.error("the edge cannot run", error=str(error))  # noqa: TRY400 - the operator's, no trace
-        sys.exit(1)
-    except Exception:
-        log.exception("the edge failed")
-        sys.exit(1)
+    run("the edge", settings, settings.edge.host, serve)

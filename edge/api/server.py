@@ -6,16 +6,13 @@ waited for.
 
 import asyncio
 import contextlib
-import signal
 import socket
-import sys
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import structlog
 import uvicorn
-import uvloop
 
 from edge.api.app import build_app
 from edge.api.auditlog import AuditLog
@@ -26,16 +23,17 @@ from edge.api.metrics import Metrics
 from edge.api.parts import Parts, Readiness
 from edge.api.patience import PatientProtocol
 from edge.api.shelf import Shelf
-from edge.auth import Authenticator, InsecureSecretError, check_secret
+from edge.auth import Authenticator
 from edge.errors import StartError
 from edge.gateway import Gateway
 from edge.past import Past
+from edge.process import run
 from edge.registry import Finder, Roster
 from edge.stats import Stats
-from schemas.archive import ArchiveError, open_archive
+from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.routing import partition_of
-from schemas.settings import Api, Settings, SettingsError, raise_open_files_limit
+from schemas.settings import Api, Settings
 
 BACKLOG = 1_024
 CONNECTIONS_MAX = 4_000
@@ -144,22 +142,6 @@ def _listener(api: Api) -> socket.socket:
         raise StartError(f"cannot listen on {api.host}:{api.port}: {error.strerror}") from error
 
 
-async def _run(settings: Settings) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await serve(settings, stop)
-
-
 def main(settings: Settings) -> None:
     """Run the API; returns after SIGTERM, and exits non-zero on a fault."""
-    raise_open_files_limit()
-    try:
-        check_secret(settings, settings.api.host)
-        uvloop.run(_run(settings))
-    except (StartError, SettingsError, InsecureSecretError, ArchiveError) as error:
-        log.error("the API cannot run", error=str(error))  # noqa: TRY400 - the operator's, no trace
-        sys.exit(1)
-    except Exception:
-        log.exception("the API failed")
-        sys.exit(1)
+    run("the API", settings, settings.api.host, serve)
