@@ -19,7 +19,9 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from edge.feed.base import Place
 from edge.feed.cursor import Cursor
+from edge.feed.waiting import Waiters
 from edge.stats import Stats
+from edge.tasks import end
 from schemas.closing import stop_consumer
 from schemas.codec import UndecodableError, codec
 from schemas.settings import Kafka
@@ -65,7 +67,7 @@ class PartitionReader(ABC):
         self._codec = codec(topic.record)
         self._cursors: dict[Place, Cursor] = {}
         self._assigned: frozenset[Place] = frozenset()
-        self._waiters: dict[Place, list[tuple[float, asyncio.Future[None]]]] = {}
+        self._waiters = Waiters(asyncio.get_running_loop())
         self._probe_now = asyncio.Event()
         self._wanted = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,11 +109,7 @@ class PartitionReader(ABC):
 
     async def stop(self) -> None:
         """End."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await end(self._tasks)
 
     def want(self, place: Place) -> None:
         """Begin to read a partition."""
@@ -129,15 +127,8 @@ class PartitionReader(ABC):
         cursor = self._cursors.get(place)
         if cursor is not None and cursor.fresh_at > since:
             return True
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.setdefault(place, []).append((since, waiter))
         self._probe_now.set()
-        try:
-            async with asyncio.timeout(within):
-                await waiter
-        except TimeoutError:
-            return False
-        return True
+        return await self._waiters.wait(place, since, within)
 
     # Reading.
 
@@ -287,22 +278,8 @@ class PartitionReader(ABC):
                     self._behind(int(partition), stale=cursor.stale)
 
     def _wake(self, partition: Place, cursor: Cursor) -> None:
-        waiters = self._waiters.get(partition)
-        if not waiters or cursor.fresh_at == -math.inf:
-            return
-        left = []
-        for since, waiter in waiters:
-            if waiter.done():
-                continue
-            if cursor.fresh_at > since:
-                waiter.set_result(None)
-            else:
-                left.append((since, waiter))
-        if left:
-            self._waiters[partition] = left
+        if cursor.fresh_at > -math.inf and self._waiters.wake(partition, cursor.fresh_at):
             self._probe_now.set()
-        else:
-            del self._waiters[partition]
 
     def _new(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(

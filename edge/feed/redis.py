@@ -20,6 +20,7 @@ from edge.feed.base import Place, Sink
 from edge.feed.channels import Channels, Ears
 from edge.feed.cursor import STALE_SECONDS
 from edge.feed.track import Record, Track, Verdict
+from edge.feed.waiting import Waiters
 from edge.stats import Stats
 from edge.tasks import end
 from schemas import stores
@@ -60,7 +61,7 @@ class RedisFeed:
         self._channels = Channels(self._client, Ears(self._joined, self._heard, self._cut))
         self._tracks: dict[str, Track] = {}
         self._fences: dict[tuple[int, str], Fence] = {}
-        self._waiters: dict[str, list[tuple[float, asyncio.Future[None]]]] = {}
+        self._waiters = Waiters(asyncio.get_running_loop())
         self._urgent: dict[str, None] = {}
         self._ask_now = asyncio.Event()
         self._sick: dict[str, None] = {}
@@ -112,7 +113,7 @@ class RedisFeed:
         stream_id = str(place)
         if self._tracks.pop(stream_id, None) is not None:
             self._channels.release(stream_id)
-            self._waiters.pop(stream_id, None)
+            self._waiters.forget(stream_id)
 
     async def reach(self, place: Place, since: float, within: float) -> bool:
         """Wait until nothing that was published at ``since`` is missing."""
@@ -120,15 +121,8 @@ class RedisFeed:
         track = self._tracks.get(stream_id)
         if track is not None and track.fresh_at > since:
             return True
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiters.setdefault(stream_id, []).append((since, waiter))
         self._ask_soon(stream_id)
-        try:
-            async with asyncio.timeout(within):
-                await waiter
-        except TimeoutError:
-            return False
-        return True
+        return await self._waiters.wait(stream_id, since, within)
 
     # What the connection tells.
 
@@ -243,13 +237,8 @@ class RedisFeed:
         if track.stale:
             track.stale = False
             self._sink.behind(stream_id, stale=False)
-        waiters = self._waiters.pop(stream_id, None)
-        for since, waiter in waiters or ():
-            if track.fresh_at > since and not waiter.done():
-                waiter.set_result(None)
-            elif not waiter.done():
-                self._waiters.setdefault(stream_id, []).append((since, waiter))
-                self._ask_soon(stream_id)
+        if self._waiters.wake(stream_id, track.fresh_at):
+            self._ask_soon(stream_id)
 
     async def _watch(self) -> None:
         """Say what is stale: everything while Redis is away, and what is not healed in time."""
