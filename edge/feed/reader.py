@@ -261,9 +261,9 @@ class PartitionReader(ABC):
         except (KafkaError, OSError) as error:
             log.warning("the feed's end cannot be asked for", error=type(error).__name__)
             return
-        for at, end in ends.items():
+        for at, end_offset in ends.items():
             cursor = cursors[at.partition]
-            cursor.probed(end, asked_at)
+            cursor.probed(end_offset, asked_at)
             self._wake(at.partition, cursor)
 
     async def _watch(self) -> None:
