@@ -52,7 +52,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	[ "$$free" -ge $(DISK_MIB_MIN) ] || [ -x $(BIN)/python ] \
 	  || say "$$free MiB of disk are free here, and $(DISK_MIB_MIN) are needed: free some"; \
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || say "$(VENV) could not be made: see above"; \
-	echo "installing into $(VENV) (about 600 MB, once) …"; \
+	echo "installing into $(VENV) (about 700 MB, once) …"; \
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock \
 	  || say "the packages could not be installed: if the lines above speak of connections, check the network" \
 	         "and pip's settings (a proxy, an index); then run it again"; \

@@ -1,10 +1,11 @@
-"""Confluent's own client, unmodified, reads our topics with our registry. Needs the extra ``interop``."""
+"""Confluent's own client, unmodified, reads our topics with our registry."""
 
 import asyncio
 import uuid
 from typing import Any
 
 import aiohttp
+import confluent_kafka
 import pytest
 
 from edge.auth import Authenticator
@@ -12,9 +13,6 @@ from schemas.settings import Auth
 from schemas.topics import FLAT, SEQUENCED
 from tests.real import RealStack
 
-confluent_kafka = pytest.importorskip(
-    "confluent_kafka", reason="confluent-kafka is not installed: pip install 'livecomments[interop]'"
-)
 pytestmark = pytest.mark.integration
 LIMIT_SECONDS = 60
 
