@@ -31,6 +31,7 @@ from schemas.topics import FANOUT, NOTICES, SUBMITTED, Topic
 from tests.edge.fakes import comments, until
 from tests.edge.test_sdk import Seen
 from tests.real import environment
+from tests.sdk import leave
 from tests.stack.helpers import free_port, processes
 
 pytestmark = pytest.mark.integration
@@ -110,9 +111,7 @@ async def viewer(settings: Settings, user: str = "bo") -> AsyncIterator[tuple[Cl
     try:
         yield client, seen
     finally:
-        await client.disconnect()
-        while client._background_tasks:
-            await asyncio.wait(client._background_tasks)
+        await leave(client)
 
 
 async def join(client: Client, seen: Seen, channel: str) -> None:

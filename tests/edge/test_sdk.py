@@ -22,6 +22,7 @@ from centrifuge import (
 from edge.auth import Authenticator
 from schemas.refusals import Code, Refusal
 from tests.edge.fakes import STREAM, Stage, command, comment, comments, segment, stage, until
+from tests.sdk import leave
 
 ENCODINGS = pytest.mark.parametrize("protobuf", [False, True], ids=["json", "protobuf"])
 
@@ -83,9 +84,7 @@ async def client_of(
     try:
         yield client, seen
     finally:
-        await client.disconnect()
-        while client._background_tasks:  # its closes still run
-            await asyncio.wait(client._background_tasks)
+        await leave(client)
 
 
 async def watch(client: Client, seen: Seen, stream: str = STREAM) -> Any:
@@ -240,7 +239,7 @@ async def test_bad_and_expired_tokens(protobuf: bool) -> None:
         await client.connect()
         await client.ready()
         assert asked == [True]
-        await client.disconnect()
+        await leave(client)
         await until(lambda: not on.server.connections)
 
 
@@ -258,7 +257,7 @@ async def test_expiry_is_refreshed_by_the_sdk() -> None:
         await client.connect()
         await until(lambda: len(asked) >= 3)
         assert len(seen.connecting) == 1  # the call to connect itself
-        await client.disconnect()
+        await leave(client)
         await until(lambda: not on.server.connections)
 
 

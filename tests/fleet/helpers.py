@@ -22,6 +22,7 @@ from edge.tasks import end
 from schemas.codec import codec
 from tests.edge.fakes import STREAM, comments
 from tests.edge.test_sdk import Seen
+from tests.sdk import leave
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 60.0
@@ -133,9 +134,7 @@ async def apps(url: str, count: int, stream: str = STREAM) -> AsyncIterator[list
         yield seen
     finally:
         for client in clients:
-            await client.disconnect()
-            while client._background_tasks:  # its closes still run
-                await asyncio.wait(client._background_tasks)
+            await leave(client)
 
 
 def check_whole(seen: Seen, last: int) -> None:

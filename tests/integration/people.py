@@ -26,6 +26,7 @@ from edge.auth import Authenticator
 from livecomments.web import find_node
 from schemas.settings import Auth
 from tests.real import ROOT, RealStack
+from tests.sdk import leave
 
 LOGS = ROOT.parent / "shared" / "data" / "logs"
 NODE_SDK = ROOT / "web" / "node_modules" / "centrifuge"
@@ -175,7 +176,7 @@ async def watching(
         await until(lambda: viewer.subscribed, 30)
         yield client
     finally:
-        await client.disconnect()
+        await leave(client)
 
 
 async def cut(client: Client) -> None:
