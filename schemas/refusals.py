@@ -3,6 +3,7 @@
 The same code reaches an author at once (the gateway's reply) or later (a notice on ``user:<id>``).
 """
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -78,7 +79,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer to the author, 
         """Words for the author."""
         words = words_of(self.code)
         detail = f" ({self.detail})" if self.detail else ""
-        wait = f" Wait {self.wait_seconds:.0f} s." if self.wait_seconds is not None else ""
+        wait = f" Wait {max(1, math.ceil(self.wait_seconds))} s." if self.wait_seconds is not None else ""
         return words + detail + wait
 
 

@@ -118,8 +118,9 @@ def tail(  # noqa: PLR0917 - the same
     on stderr.
     """
     from livecomments.client.api import Api  # noqa: PLC0415
+    from livecomments.client.follow import Beginning  # noqa: PLC0415
     from livecomments.client.tailing import Archived, Printer  # noqa: PLC0415
-    from livecomments.client.watch import Beginning, Watcher  # noqa: PLC0415
+    from livecomments.client.watch import Watcher  # noqa: PLC0415
     from livecomments.client.where import Minter, api_url, edge_url  # noqa: PLC0415
     from livecomments.stack.addresses import stack_settings  # noqa: PLC0415
 

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from livecomments.client.api import Api, Refused
+from livecomments.client.follow import Page
 from livecomments.client.items import Item, Missed, Seen, State
 from livecomments.client.text import line_of
-from livecomments.client.watch import Page
 
 
 class Printer:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from edge.auth import Authenticator
+from livecomments.client.follow import Beginning, Page
 from livecomments.client.items import Item, Missed, Seen, State
 from livecomments.client.position import Hole, Position
-from livecomments.client.watch import Beginning, Page, Watcher
+from livecomments.client.watch import Watcher
 from livecomments.exits import Exit, Failure
 from tests.edge.fakes import EPOCH, STREAM, Stage, comments, stage, until
 
@@ -174,9 +175,9 @@ async def test_gap_is_healed() -> None:
         on.feed.push(comments(1, 5))
         await until(lambda: screen.seqs == [1, 2, 3, 4, 5])
         on.feed.push(comments(6, 9))
-        handler = watcher._handler
+        handler = watcher._follower._handler
         assert handler is not None
-        watcher.published(handler, {"from": 8, "to": 9, "events": [{"type": "comment", "seq": 9}]})
+        watcher._follower.published(handler, {"from": 8, "to": 9, "events": [{"type": "comment", "seq": 9}]})
         await until(lambda: screen.seqs[-1:] == [9])
         assert screen.seqs == list(range(1, 10))
         assert screen.holes == []
