@@ -61,9 +61,13 @@ async def get_comments(
 
 
 @router.delete("/v1/streams/{stream_id}/comments/{comment_id}")  # noqa: FAST003 - `commander` takes it
-async def delete_comment(comment_id: models.CommentId, commands: Commands) -> models.Accepted:
+async def delete_comment(
+    comment_id: models.CommentId,
+    commands: Commands,
+    reason: Annotated[models.Reason | None, Query(description="Why, for the audit.")] = None,
+) -> models.Accepted:
     """Take a comment away from every screen and every read, for good; one that comes later too."""
-    return await commands.give("delete", target=comment_id.lower())
+    return await commands.give("delete", target=comment_id.lower(), reason=reason)
 
 
 def _range(query: models.CommentsQuery) -> history.Range:

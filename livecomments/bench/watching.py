@@ -55,7 +55,8 @@ class Watcher:
                 document = json.loads(line)
                 if "push" in document:
                     for event in document["push"].get("pub", {}).get("data", {}).get("events", ()):
-                        self.arrived.setdefault(event["id"], at)
+                        if "id" in event:  # a comment
+                            self.arrived.setdefault(event["id"], at)
                 elif "error" in document:
                     raise RuntimeError(f"the edge refused: {document['error']}")
                 elif document.get("id", 0) > 1:

@@ -101,7 +101,14 @@ class Api:
             raise Unknown(f"the API at {self._url} gave no answer ({type(error).__name__})") from error
 
     async def settle(
-        self, method: str, path: str, token: str, body: Mapping[str, Any] | None = None, *, key: str
+        self,
+        method: str,
+        path: str,
+        token: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, Any] | None = None,
+        key: str,
     ) -> dict[str, Any]:
         """Ask for a change under a key of idempotency, again while its outcome is not known, a few times.
 
@@ -111,10 +118,10 @@ class Api:
         """
         for attempt in range(1, ATTEMPTS_MAX):
             try:
-                return await self.ask(method, path, token, body, key=key)
+                return await self.ask(method, path, token, body, query=query, key=key)
             except Unknown:
                 await asyncio.sleep(attempt * RETRY_SECONDS)
-        return await self.ask(method, path, token, body, key=key)
+        return await self.ask(method, path, token, body, query=query, key=key)
 
     async def comments(
         self, stream: str, token: str, epoch: str | None, from_seq: int

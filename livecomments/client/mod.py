@@ -59,6 +59,7 @@ class Request:
     path: tuple[str, ...]
     body: Mapping[str, Any] | None
     what: str
+    query: Mapping[str, Any] | None = None
 
 
 def _action(function: Callable[..., Request]) -> Callable[..., None]:
@@ -135,9 +136,10 @@ def unban(stream: Stream, user: User) -> Request:
 
 
 @_action
-def delete(stream: Stream, comment: Comment) -> Request:
+def delete(stream: Stream, comment: Comment, reason: Reason = None) -> Request:
     """Take a comment away from every screen and every read, for good."""
-    return Request("DELETE", (stream, "comments", comment), None, f"delete {comment}")
+    query = {"reason": reason} if reason is not None else None
+    return Request("DELETE", (stream, "comments", comment), None, f"delete {comment}", query)
 
 
 @_action
@@ -259,8 +261,8 @@ def _audit(who: Who, stream: str, limit: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     query: dict[str, int] = {}
     while len(found) < limit:
-        request = Request("GET", (stream, "audit"), None, "reading the audit")
-        page = ask(who, request, query | {"limit": min(limit - len(found), AUDIT_PAGE)})
+        query |= {"limit": min(limit - len(found), AUDIT_PAGE)}
+        page = ask(who, Request("GET", (stream, "audit"), None, "reading the audit", query))
         found += page["entries"]
         if page["next"] is None:
             break
@@ -268,7 +270,7 @@ def _audit(who: Who, stream: str, limit: int) -> list[dict[str, Any]]:
     return found
 
 
-def ask(who: Who, request: Request, query: Mapping[str, int] | None = None) -> dict[str, Any]:
+def ask(who: Who, request: Request) -> dict[str, Any]:
     """Send a request; return the answer.
 
     Raises:
@@ -292,8 +294,8 @@ def ask(who: Who, request: Request, query: Mapping[str, int] | None = None) -> d
         async with Api(api_url(settings)) as api:
             path = path_of("streams", *request.path)
             if request.method == "GET":
-                return await api.ask("GET", path, bearer, query=query)
-            return await api.settle(request.method, path, bearer, body, key=key)
+                return await api.ask("GET", path, bearer, query=request.query)
+            return await api.settle(request.method, path, bearer, body, query=request.query, key=key)
 
     try:
         return asyncio.run(settle())

@@ -33,6 +33,9 @@ def loadtest(  # noqa: PLR0917 - Typer calls it by name
     storm: Annotated[bool, typer.Option("--storm", help="Cut all connections at half time.")] = False,
     kill_edge: Annotated[bool, typer.Option("--kill-edge", help="SIGKILL an edge at half time.")] = False,
     deaf: Annotated[int, typer.Option("--deaf", min=0, help="Viewers that never read.")] = 0,
+    moderations: Annotated[
+        float, typer.Option("--moderations", min=0, help="Deletes and clears a second, and bans meanwhile.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Of churn and back-off.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -56,6 +59,7 @@ def loadtest(  # noqa: PLR0917 - Typer calls it by name
         storm,
         kill_edge,
         deaf,
+        moderations_per_second=moderations,
         seed=seed,
     )
     console = Console(stderr=True)

@@ -8,14 +8,15 @@ import signal
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge.auth import Authenticator
 from livecomments.exits import Exit, Failure
+from livecomments.loadtest.moderator import moderating
 from livecomments.loadtest.tally import Tally, merged
 from livecomments.stack import state
 from livecomments.usage import cpu_seconds, rss_kib
@@ -30,7 +31,10 @@ TOKEN_SECONDS = 6 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done. ``rate``: comments a second; ``creator_rate``: of these, by the creator."""
+    """What is to be done. ``rate``: comments a second; ``creator_rate``: of these, by the creator.
+
+    ``moderations_per_second``: deletes and clears, in turn; with any, users are banned too.
+    """
 
     stream: str
     viewers: int
@@ -43,6 +47,7 @@ class Plan:
     storm: bool = False
     kill_edge: bool = False
     deaf: int = 0
+    moderations_per_second: float = 0.0
     padding: int = 40
     seed: int = 1
 
@@ -121,32 +126,34 @@ async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, A
             if plan.churn_per_second:
                 share = plan.churn_per_second / len(viewers)
                 crowd.order(do="churn", per_second=share, seconds=plan.seconds)
-        await _wait(begun + plan.seconds / 2, begun, plan, viewers, progress)
-        if plan.storm:
-            for crowd in viewers:
-                crowd.order(do="storm")
-        if plan.kill_edge:
-            os.kill(next(iter(edges.values()))[0], signal.SIGKILL)
-        await _wait(begun + plan.seconds, begun, plan, viewers, progress)
+        async with AsyncExitStack() as stack:
+            moderated = Tally()
+            if plan.moderations_per_second:
+                work = moderating(settings, plan.stream, plan.authors, plan.moderations_per_second)
+                moderated = (await stack.enter_async_context(work)).tally
+            await _wait(begun + plan.seconds / 2, begun, plan, viewers, progress)
+            if plan.storm:
+                for crowd in viewers:
+                    crowd.order(do="storm")
+            if plan.kill_edge:
+                os.kill(next(iter(edges.values()))[0], signal.SIGKILL)
+            await _wait(begun + plan.seconds, begun, plan, viewers, progress)
         after = _costs(_edges(settings) if plan.kill_edge else edges)
         await _settled(plan, viewers, progress)
         saw, said = merged(each.tally for each in viewers), merged(each.tally for each in authors)
     spent = Spent(filled, before.since(empty), after.since(before), len(edges))
-    return _report(plan, saw, said, spent)
+    return _report(plan, saw, said, spent) | _moderated(saw, moderated)
 
 
 def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]:
     counts = saw.counts
-    display = {name.removeprefix("display_"): each for name, each in saw.times.items() if "display" in name}
     report: dict[str, Any] = {
         "viewers": plan.viewers,
         "edges": spent.edges,
         "seconds": plan.seconds,
         "rate": plan.rate,
         "connected_in_seconds": round(spent.filling_seconds, 2),
-        "display_ms": {
-            {"v": "viewers", "c": "creator"}[name]: each.summary() for name, each in display.items()
-        },
+        "display_ms": _displayed(saw, {"v": "viewers", "c": "creator"}),
         "acknowledged_ms": said.times["acknowledged"].summary() if "acknowledged" in said.times else None,
         "deliveries": counts["deliveries"],
         "deliveries_per_second": round(counts["deliveries"] / plan.seconds, 1),
@@ -170,6 +177,23 @@ def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]
     }
     report["ok"] = not (report["silent_gaps"] or report["repeats"]) and counts["deliveries"] > 0
     return report
+
+
+def _displayed(saw: Tally, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Return, by name, the times from submitting to arrival of what has one of ``kinds`` (`wire.mark`)."""
+    found = {name: saw.times.get(f"display_{kind}") for kind, name in kinds.items()}
+    return {name: times.summary() for name, times in found.items() if times is not None}
+
+
+def _moderated(saw: Tally, moderated: Tally) -> dict[str, Any]:
+    """Report a moderator's work: from asking to every screen, to the answer, and from it to the gateways."""
+    if not moderated.times:
+        return {}
+    told = {name: each.summary() for name, each in moderated.times.items()}
+    return {
+        "moderation_ms": _displayed(saw, {"d": "delete", "x": "clear"}) | told,
+        "moderation_counts": dict(moderated.counts),
+    }
 
 
 def _rates(counts: Any) -> dict[str, float] | None:

@@ -15,7 +15,7 @@ PONG: Final = b"\x81\x82\0\0\0\0{}"
 TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
 
 _RANGE: Final = re.compile(rb'"from":(\d+),"to":(\d+)')
-_MARK: Final = re.compile(rb'"(?:text":")lt:(\d+):(\w)')
+_MARK: Final = re.compile(rb'"(?:text|reason)":"lt:(\d+):(\w)')
 _COMMENT: Final = b'"type":"comment"'
 _HOLE: Final = re.compile(rb'"hole":\{"from":(\d+),"to":(\d+),"reason":"(\w+)"')
 
@@ -28,7 +28,7 @@ class Frame(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One publication. ``sent_us``: when each of its comments was submitted, monotonic, with its kind."""
+    """One publication. ``sent_us``: when its comments and deletes were submitted, with their `mark`."""
 
     start: int
     end: int
@@ -94,4 +94,12 @@ def publication(line: bytes) -> Seen | None:
 
 def text_of(now_us: int, kind: str, padding: int) -> str:
     """Return a comment's text that says when it was submitted; about 250 bytes of frame with padding 60."""
-    return f"lt:{now_us}:{kind} " + "x" * padding
+    return f"{mark(now_us, kind)} " + "x" * padding
+
+
+def mark(now_us: int, kind: str) -> str:
+    """Return what says when something was submitted (monotonic), and what: one letter.
+
+    v, c: a comment by a viewer, the creator; d, x: a delete, a clear, of which it is the reason.
+    """
+    return f"lt:{now_us}:{kind}"

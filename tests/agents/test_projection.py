@@ -17,6 +17,7 @@ from agents.projection import Projection
 from edge.api.directory import Directory
 from edge.checks import refusal_of_comment
 from edge.facts import FactStore
+from schemas import stores
 from schemas.filtering import WordList
 from schemas.refusals import Code
 from tests.agents.items import comment, order, uuid
@@ -87,6 +88,28 @@ async def test_a_platform_ban_reaches_gateways_on_every_stream(redis_url: str) -
         state.policy.bans["eve"] = Ban("ban", None, None)
         await redis.flushall()  # built anew within a second, bans of the platform too
         await refused(store, "eve", "hi", Code.BANNED)
+
+
+async def test_bans_that_come_and_go_are_written_by_themselves(redis_url: str) -> None:
+    """What stays is not written again; what is lifted is gone, what is changed is changed."""
+    async with projected(redis_url) as (state, store, redis):
+        rules, projection = state.rules["s"], Projection(redis)
+        rules.bans |= {name: Ban("ban", None, None) for name in ("ann", "bob", "eve")}
+        running = asyncio.create_task(projection.run())
+        try:
+            projection.changed(0, state, ["s"])
+            await refused(store, "eve", "hi", Code.BANNED)
+            await redis.hdel(stores.bans("s"), "ann")  # to see that it is not written again
+            rules.bans = {"ann": rules.bans["ann"], "eve": Ban("timeout", 10, None)}
+            projection.changed(0, state, ["s"])
+            await refused(store, "bob", "hi", None)
+            await refused(store, "eve", "hi", Code.TIMED_OUT)
+            await refused(store, "ann", "hi", None)
+            projection.changed(0, state, None)  # taken anew: all of it is
+            await refused(store, "ann", "hi", Code.BANNED)
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_held_comments_are_there_for_the_api(redis_url: str) -> None:

@@ -10,10 +10,11 @@ pytestmark = pytest.mark.integration
 
 
 def test_a_small_run_sees_everything_once(stack: RealStack) -> None:
-    """Viewers come, authors talk, connections are cut all at once: no silent gap, no repeat."""
+    """Viewers come, authors talk, a moderator acts, all connections are cut: no silent gap, no repeat."""
     told = stack.run(
         "loadtest", "--viewers", "60", "--rate", "20", "--seconds", "6", "--storm", "--churn", "2",
-        "--deaf", "1", "--creator-rate", "2", "--stream", "loadtest-small", "--json", seconds=110,
+        "--deaf", "1", "--creator-rate", "2", "--moderations", "4",
+        "--stream", "loadtest-small", "--json", seconds=110,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr + told.stdout
     report = json.loads(told.stdout)
@@ -24,3 +25,8 @@ def test_a_small_run_sees_everything_once(stack: RealStack) -> None:
     assert report["resumed"] >= 60
     assert report["not_recovered"] == 0
     assert report["refused"] == {}
+    moderation = report["moderation_ms"]
+    assert moderation["delete"]["count"] > 100  # at every viewer
+    assert moderation["clear"]["count"] > 100
+    assert moderation["ban_seen"]["count"] >= 1
+    assert report["moderation_counts"] == {}

@@ -8,7 +8,8 @@ from edge.protocol.json_codec import JsonCodec
 from edge.publication import Hole, document
 from edge.ring import RingEvent
 from livecomments.loadtest import wire
-from tests.edge.fakes import comment
+from schemas.records import Command
+from tests.edge.fakes import command, comment
 
 
 @given(st.lists(st.binary(max_size=70_000), max_size=4), st.integers(1, 9_000))
@@ -30,6 +31,15 @@ def test_a_publication_is_read_as_the_edge_writes_it() -> None:
     seen = wire.publication(JsonCodec().push("stream:s", 12, data))
     assert seen == wire.Seen(7, 12, 3, [(123_456, "v"), (123_999, "c")], "slow")
     assert wire.publication(JsonCodec().unsubscribed("stream:s", 2500, "x")) is None
+
+
+def test_a_delete_says_when_it_was_asked_for() -> None:
+    """Its reason is the mark; it is no comment."""
+    event = command(9, "delete", "some comment")
+    event["command"] = Command(target="some comment", seconds=None, reason=wire.mark(77, "d"), settings=None)
+    data = document(8, 9, [RingEvent(event).body], viewers=3)
+    seen = wire.publication(JsonCodec().push("stream:s", 9, data))
+    assert seen == wire.Seen(8, 9, 0, [(77, "d")], None)
 
 
 @given(st.binary(max_size=2_000))
