@@ -5,7 +5,8 @@ The order that makes a crash harmless, whichever step it falls between:
 1. *take*: append a claim; load the checkpoint; read the stage's own output from the watermark (or
    the duplicate window) up to the claim, and fold both. Nothing is processed before.
 2. *decide*: everything that waits, in one step of the pure stage.
-3. *write*: side records first, durable; then the output.
+3. *write*: side records first, durable; then the output. Steps are written in the order of their decisions,
+   and the next is decided meanwhile: a round trip to the broker delays writing, not deciding.
 4. *acknowledge*: only when the output is durable, in order, and only if nobody else wrote to the
    partition meanwhile. The acknowledged offsets of one writer are contiguous: a hole means another
    worker's records, and if there is a higher claim among them this worker stops. A record that the stage
@@ -37,8 +38,9 @@ S = TypeVar("S", bound=PartitionState)
 CHECKPOINT_ENTRIES_PER_APPEND = 1_000
 HEARD_MS = 15_000
 """How much of the topics that a stage hears is read back at the start."""
-UNACKNOWLEDGED_STEPS_MAX = 2
-"""Few: while they are on their way more records wait, and the next step takes them together."""
+STEPS_IN_FLIGHT_MAX = 4
+"""Decided and not acknowledged: some wait for their side records, some for their output to be durable.
+Few: while they are on their way more records wait, and the next step takes them together."""
 
 
 class Work(NamedTuple):
@@ -48,12 +50,14 @@ class Work(NamedTuple):
     ack: Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
+class _Step(NamedTuple):
     works: Sequence[Work]
-    effects: Sequence[str]
+    output: Output
+
+
+class _Written(NamedTuple):
+    step: _Step
     span: asyncio.Future[Span] | None
-    undecided: int | None
 
 
 class Handle(Protocol):
@@ -119,7 +123,11 @@ class PartitionRunner(Generic[S]):
         self._worker = worker
         self._on_effects = on_effects
         self._merge_records_max = merge_records_max
-        self._steps: asyncio.Queue[_Step] = asyncio.Queue(UNACKNOWLEDGED_STEPS_MAX)
+        self._decided: asyncio.Queue[_Step] = asyncio.Queue()
+        """A step's task is done when it is acknowledged."""
+        self._written: asyncio.Queue[_Written] = asyncio.Queue()
+        self._room = asyncio.Semaphore(STEPS_IN_FLIGHT_MAX)
+        """What bounds both queues."""
         self._state: S = stage.open(partition)
         self._next = 0
         """Offset that this worker's next output record must get."""
@@ -131,6 +139,8 @@ class PartitionRunner(Generic[S]):
         self._unacknowledged: deque[Work] = deque()
         self._deciding_now = False
         self._on_the_way = 0
+        """Steps decided and not acknowledged; ``_taken``: their records, and what is kept for later."""
+        self._taken = 0
 
     @property
     def resting(self) -> bool:
@@ -141,7 +151,7 @@ class PartitionRunner(Generic[S]):
     @property
     def waiting(self) -> int:
         """Records taken and not acknowledged yet."""
-        return len(self.inbox) + len(self._unacknowledged)
+        return len(self.inbox) + self._taken
 
     @property
     def state(self) -> S:
@@ -154,6 +164,7 @@ class PartitionRunner(Generic[S]):
         self.ready.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._process())
+            group.create_task(self._write())
             group.create_task(self._acknowledge())
 
     def figures(self) -> Mapping[str, float]:
@@ -173,7 +184,7 @@ class PartitionRunner(Generic[S]):
         if topic is None or not self.ready.is_set():
             return
         async with self._deciding:
-            await self._steps.join()
+            await self._decided.join()
             entries = self.stage.checkpoint(self._state, self._next - 1)
         while batch := list(islice(entries, CHECKPOINT_ENTRIES_PER_APPEND)):
             span = await (await self._log.append(topic.name, self.partition, batch))
@@ -253,18 +264,15 @@ class PartitionRunner(Generic[S]):
         while True:
             self._set_alarm()
             self._deciding_now = False
+            await self._room.acquire()
             works = await self.inbox.take(self._merge_records_max)
             self._deciding_now = True
             await stage.prepare(self._state, [work.record for work in works])
             async with self._deciding:
                 output = self._decide(works)
-                if output.before:
-                    await self._write_sides(output.before)
-                span = None
-                if output.main:
-                    span = await self._log.append(stage.sink.name, self.partition, output.main)
                 self._on_the_way += 1
-                await self._steps.put(_Step(works, output.effects, span, output.undecided))
+                self._taken += len(works)
+                self._decided.put_nowait(_Step(works, output))
 
     def _decide(self, works: Sequence[Work]) -> Output:
         stage, state = self.stage, self._state
@@ -288,6 +296,16 @@ class PartitionRunner(Generic[S]):
         if due is not None:
             self._alarm = self._clock.after(max(0.0, due - self._clock.now()) / 1000, self.inbox.wake)
 
+    async def _write(self) -> None:
+        """Append step after step; nothing of a step's output before its side records are durable."""
+        while True:
+            step = await self._decided.get()
+            main, before = step.output.main, step.output.before
+            if before:
+                await self._write_sides(before)
+            span = await self._log.append(self.stage.sink.name, self.partition, main) if main else None
+            self._written.put_nowait(_Written(step, span))
+
     async def _write_sides(self, sides: Sequence[Side]) -> None:
         # One append a partition: a round trip for each refused comment would hold the whole partition up.
         entries: dict[tuple[str, int], list[Entry]] = {}
@@ -298,17 +316,19 @@ class PartitionRunner(Generic[S]):
 
     async def _acknowledge(self) -> None:
         while True:
-            step = await self._steps.get()
-            if step.span is not None:
-                await self._check_alone(await step.span)
-            if step.effects and self._on_effects is not None:
-                self._on_effects(self.partition, self._state, step.effects)
-            self._unacknowledged.extend(step.works)
-            while self._unacknowledged and _decided(self._unacknowledged[0].record, step.undecided):
+            (works, output), span = await self._written.get()
+            if span is not None:
+                await self._check_alone(await span)
+            if output.effects and self._on_effects is not None:
+                self._on_effects(self.partition, self._state, output.effects)
+            self._unacknowledged.extend(works)
+            while self._unacknowledged and _is_decided(self._unacknowledged[0].record, output.undecided):
                 await self._unacknowledged.popleft().ack()
-            self.processed += len(step.works)
+                self._taken -= 1
+            self.processed += len(works)
             self._on_the_way -= 1
-            self._steps.task_done()
+            self._room.release()
+            self._decided.task_done()
 
     async def _check_alone(self, span: Span) -> None:
         """Go on only if no other worker has claimed the partition."""
@@ -330,5 +350,5 @@ class PartitionRunner(Generic[S]):
         self._next = span.end
 
 
-def _decided(record: Record, undecided: int | None) -> bool:
+def _is_decided(record: Record, undecided: int | None) -> bool:
     return undecided is None or record.offset < undecided

@@ -44,19 +44,36 @@ class MemoryLog:
         """Number of the append (counted as ``appends``) that crashes, once, before anything is written."""
         self.crash_behind: int | None = None
         """The same, after it is written and before its writer knows."""
+        self.slow: dict[str, int] = {}
+        """Topic → turns of the loop until an append to it is in the log; it outlives its writer."""
+        self._sent: set[asyncio.Future[Span]] = set()
 
     async def append(self, topic: str, partition: int, entries: Sequence[Entry]) -> asyncio.Future[Span]:
-        """Append now."""
+        """Append, now or after the topic's turns."""
         await asyncio.sleep(0)
         self.appends += 1
         if self.crash_before == self.appends:
             raise CrashError(f"before an append to {topic}")
-        span = self.put(topic, partition, entries)
-        if self.crash_behind == self.appends:
-            raise CrashError(f"behind an append to {topic}")
+        if topic in self.slow:
+            sent = asyncio.ensure_future(self._send(topic, partition, entries, self.appends))
+            self._sent.add(sent)
+            sent.add_done_callback(self._sent.discard)
+            # A writer that ends takes nothing back.
+            return asyncio.shield(sent)
         future: asyncio.Future[Span] = asyncio.get_running_loop().create_future()
-        future.set_result(span)
+        future.set_result(self._written(topic, partition, entries, self.appends))
         return future
+
+    async def _send(self, topic: str, partition: int, entries: Sequence[Entry], number: int) -> Span:
+        for _ in range(self.slow.get(topic, 0)):
+            await asyncio.sleep(0)
+        return self._written(topic, partition, entries, number)
+
+    def _written(self, topic: str, partition: int, entries: Sequence[Entry], number: int) -> Span:
+        span = self.put(topic, partition, entries)
+        if self.crash_behind == number:
+            raise CrashError(f"behind an append to {topic}")
+        return span
 
     def put(self, topic: str, partition: int, entries: Sequence[Entry]) -> Span:
         """Append as somebody else: no planted crash."""

@@ -172,9 +172,21 @@ def workload() -> list[Any]:
     return items
 
 
-async def outcome(plan: dict[str, int], *, merge: int, checkpointed: bool, per_submit: int = 4) -> Any:
+SLOW = {"comments.notices": 5, "comments.moderated": 3, "comments.sequenced": 2, "moderation.audit": 4}
+"""Turns of the loop; so that several steps are on their way when the worker dies."""
+
+
+async def outcome(
+    plan: dict[str, int],
+    *,
+    merge: int,
+    checkpointed: bool,
+    per_submit: int = 4,
+    slow: dict[str, int] | None = None,
+) -> Any:
     """Run the workload with a crash planted; return what every stream shows, who was refused, the appends."""
     async with driver() as topology:
+        topology.log.slow = slow or {}
         topology.merge_records_max = merge
         for name, at in plan.items():
             setattr(topology.log, name, at)
@@ -194,13 +206,17 @@ async def outcome(plan: dict[str, int], *, merge: int, checkpointed: bool, per_s
         return shown, {row["id"] for row in topology.records("comments.notices")}, topology.log.appends
 
 
+@pytest.mark.parametrize("slow", [None, SLOW], ids=["at-once", "slow"])
 @pytest.mark.parametrize("checkpointed", [False, True])
 @pytest.mark.parametrize("plan", ["crash_before", "crash_behind"])
-async def test_every_stage_may_crash_between_any_two_writes(plan: str, checkpointed: bool) -> None:
+async def test_every_stage_may_crash_between_any_two_writes(
+    plan: str, checkpointed: bool, slow: dict[str, int] | None
+) -> None:
     """Before or behind whatever append a crash falls, the result is that of a run without one."""
-    shown, refused, appends = await outcome({}, merge=2, checkpointed=checkpointed)
+    merge = 2 if slow is None else 1
+    shown, refused, appends = await outcome({}, merge=merge, checkpointed=checkpointed, slow=slow)
     for at in range(1, appends + 1):
-        again = await outcome({plan: at}, merge=2, checkpointed=checkpointed)
+        again = await outcome({plan: at}, merge=merge, checkpointed=checkpointed, slow=slow)
         assert again[:2] == (shown, refused), f"{plan} append {at}"
 
 
