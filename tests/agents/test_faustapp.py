@@ -1,0 +1,93 @@
+"""The consumer between Faust and aiokafka: what it does about their pauses."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from agents import faustapp
+from agents.faustapp import BUSY_RECORDS_MIN, BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS
+from schemas.settings import Settings
+
+FULL, OTHER = TP("comments.ingested", 0), TP("moderation.policy", 0)
+LIMIT_SECONDS = 10
+
+
+async def nobody(*_: Any) -> None:
+    """Is told."""
+
+
+@pytest.fixture
+async def consumer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+    """Make a consumer as Faust does, never started; ``asked`` holds its questions."""
+    app = faustapp.make_app("moderate", Settings(data=tmp_path))
+    app.transport.loop = asyncio.get_running_loop()
+    made = app.transport.create_consumer(nobody, on_partitions_revoked=nobody, on_partitions_assigned=nobody)
+    made._thread._consumer = SimpleNamespace(_fetcher=SimpleNamespace(_fetch_max_wait_ms=1500))
+    made._active_partitions = {FULL, OTHER}
+    made.flow_active = True
+    made.asked, made.answer = [], {}
+
+    async def getmany(active_partitions: set[TP], **kwargs: float) -> dict[TP, list[int]]:
+        made.asked.append((set(active_partitions), kwargs["timeout"]))
+        return made.answer
+
+    async def sleep(_: float) -> None:
+        raise AssertionError("slept")
+
+    monkeypatch.setattr(made, "_getmany", getmany)
+    monkeypatch.setattr(made, "sleep", sleep)
+    monkeypatch.setattr(driver.Consumer, "_get_active_partitions", lambda self: self._active_partitions)
+    yield made
+    made._thread.thread_loop.close()
+
+
+def wait_ms(consumer: Any) -> int:
+    """Return what the fetcher asks with."""
+    return int(consumer._thread._consumer._fetcher._fetch_max_wait_ms)
+
+
+async def test_it_does_not_sleep_when_every_buffer_is_full(consumer: Any) -> None:
+    """As soon as one has room again its partition is asked for."""
+    consumer._active_partitions = {FULL}
+    consumer.on_buffer_full(FULL)
+    waiting = asyncio.create_task(consumer._wait_next_records(1.0))
+    await asyncio.sleep(0)
+    assert consumer.asked == []
+    consumer.on_buffer_drop(FULL)
+    await asyncio.wait_for(waiting, LIMIT_SECONDS)
+    assert consumer.asked == [({FULL}, BUSY_WAIT_SECONDS)]
+
+
+async def test_it_asks_for_others_only_briefly_while_a_buffer_is_full(consumer: Any) -> None:
+    """The full one may have room any moment."""
+    consumer.on_buffer_full(FULL)
+    await consumer._wait_next_records(1.0)
+    assert consumer.asked == [({OTHER}, BUSY_WAIT_SECONDS)]
+    assert wait_ms(consumer) == round(1000 * BUSY_WAIT_SECONDS)
+
+
+async def test_the_broker_keeps_questions_only_while_little_comes(consumer: Any) -> None:
+    """A large answer makes the next questions short, until none came for a while."""
+    await consumer._wait_next_records(1.0)
+    assert wait_ms(consumer) == round(1000 * IDLE_WAIT_SECONDS)
+    consumer.answer = {FULL: list(range(BUSY_RECORDS_MIN))}
+    await consumer._wait_next_records(1.0)
+    consumer.answer = {}
+    await consumer._wait_next_records(1.0)
+    assert wait_ms(consumer) == round(1000 * BUSY_WAIT_SECONDS)
+    consumer._busy_until = 0.0
+    await consumer._wait_next_records(1.0)
+    assert wait_ms(consumer) == round(1000 * IDLE_WAIT_SECONDS)
+
+
+def test_aiokafka_still_asks_with_what_is_set() -> None:
+    """The attribute is not public: another version may name it otherwise."""
+    assert "self._fetch_max_wait_ms" in inspect.getsource(Fetcher._get_actions_per_node)
