@@ -44,7 +44,7 @@ def migrate(port_base: PortBase = None, data: DataDir = None, json_: Json = Fals
     the schema, and refuse one that is unfinished or of another version.
     """
     settings = stack_settings(port_base, data)
-    done = _run(_migrate(settings), settings)
+    done = run(_migrate(settings), settings)
     if json_:
         typer.echo(json.dumps({"kind": settings.archive.kind, "done": done}))
     else:
@@ -70,11 +70,11 @@ def check(
     settings = stack_settings(port_base, data)
 
     async def work() -> Any:
-        async with _opened(settings) as archive, KafkaLog(settings.kafka, OPEN_SECONDS) as log:
+        async with opened(settings) as archive, KafkaLog(settings.kafka, OPEN_SECONDS) as log:
             since, partition = _expired_before(settings), partition_of(stream, settings.kafka.partitions)
             return await reconcile.check(archive, log, stream, partition, epoch=epoch, since_ms=since)
 
-    found = _run(work(), settings)
+    found = run(work(), settings)
     if not found:
         which = f"epoch {epoch} of {stream}" if epoch else stream
         raise Failure(Exit.FAILURE, f"neither the log nor the archive knows {which}")
@@ -108,11 +108,11 @@ def repair(
     settings = stack_settings(port_base, data)
 
     async def work() -> int:
-        async with _opened(settings) as archive, KafkaLog(settings.kafka, OPEN_SECONDS) as log:
+        async with opened(settings) as archive, KafkaLog(settings.kafka, OPEN_SECONDS) as log:
             partition = partition_of(stream, settings.kafka.partitions)
             return await reconcile.repair(archive, log, stream, partition, epoch=epoch)
 
-    written = _run(work(), settings)
+    written = run(work(), settings)
     typer.echo(json.dumps({"stream": stream, "written": written}) if json_ else f"{written} events written")
 
 
@@ -140,10 +140,10 @@ def erase(
         typer.confirm(f"Blank everything {user} wrote, on every stream, for good?", abort=True)
 
     async def work() -> int:
-        async with _opened(settings) as archive:
+        async with opened(settings) as archive:
             return await archive.erase_user(user)
 
-    rows = _run(work(), settings)
+    rows = run(work(), settings)
     typer.echo(json.dumps({"user": user, "rows": rows}) if json_ else f"{rows} events blanked")
 
 
@@ -165,7 +165,8 @@ async def _migrate(settings: Settings) -> list[str]:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Archive]:
+async def opened(settings: Settings) -> AsyncIterator[Archive]:
+    """Open the archive, which must be there and answer in time."""
     if settings.archive.kind == "sqlite" and not settings.archive_path.exists():
         raise Failure(Exit.NOT_RUNNING, f"{settings.archive_path}: there is no archive here; name its --data")
     archive = open_archive(settings)
@@ -202,7 +203,7 @@ def _line(each: Any) -> str:
     return f"{said}: {'as the log' if each.ok else 'NOT as the log'}"
 
 
-def _run(work: Coroutine[Any, Any, T], settings: Settings) -> T:
+def run(work: Coroutine[Any, Any, T], settings: Settings) -> T:
     """Run to the end; what the stores say becomes one line."""
     from aiokafka.errors import KafkaError  # noqa: PLC0415
 

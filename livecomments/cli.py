@@ -44,6 +44,7 @@ VERBS: dict[str, str] = {
     "topology": "livecomments.graph:topology",
     "migrate": "livecomments.archive:migrate",
     "archive": "livecomments.archive:app",
+    "export": "livecomments.export.command:export",
     "erase": "livecomments.archive:erase",
     "bench": "livecomments.bench:app",
     "simulate": "livecomments.simulate.commands:app",

@@ -1,4 +1,4 @@
-"""``livecomments bench archive``: what persist's archive agent writes a second, and how long a page takes.
+"""``livecomments bench archive``: what persist's archive agent writes a second; pages; exports.
 
 Records as they stand in ``comments.sequenced`` go through the agent's own runner (decode, fence, write,
 acknowledge), one a partition; with ``--stage`` the whole persist process takes them from a real Kafka.
@@ -25,6 +25,7 @@ from agents.runner import Work
 from agents.sink import SinkRunner
 from agents.testing import MemoryLog
 from livecomments.bench import lone
+from livecomments.bench.export import measure_export
 from livecomments.bench.figures import Figure
 from livecomments.bench.sequenced import PARTITIONS, START_MS, records
 from livecomments.options import Json
@@ -54,7 +55,7 @@ def archive(
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Measure the archive: comments a second over 200 streams and over as many as comments; a page of 200."""
+    """Measure the archive: writes over 200 streams and over as many as comments; a page of 200; an export."""
     cassandra: Sequence[lone.Server] = ("cassandra",) if kind == "cassandra" else ()
     with tempfile.TemporaryDirectory(prefix="livecomments-bench-") as name, ExitStack() as stack:
         if stage:
@@ -90,12 +91,16 @@ async def measure(
         own = await writer.write(records(alone, alone, 1, "own"))
         one = await writer.write(records(1, stored, 500, "page"))
         pages = await _read(store, "page-0", stored)
+        exported = await measure_export(store, settings.data / "export", "export_one_stream", ["page-0"])
+        all_of_it = await measure_export(store, settings.data / "export-all", "export_all", [])
     return (
         *many.figures("write_200_streams", comments, 15_000 if cassandra else 30_000),
         *own.figures("write_own_streams", alone, 2_500 if cassandra else None),
         *one.figures("write_one_stream", stored, None),
         _page("page_200_median", statistics.median(pages), 20.0),
         _page("page_200_p99", statistics.quantiles(pages, n=100)[98], None),
+        *exported,
+        *all_of_it,
     )
 
 

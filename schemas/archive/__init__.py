@@ -8,6 +8,7 @@ from schemas.archive.base import (
     Archive,
     ArchiveError,
     ArchiveUnavailable,
+    Listed,
     Page,
     Stored,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "Archive",
     "ArchiveError",
     "ArchiveUnavailable",
+    "Listed",
     "Page",
     "Stored",
     "open_archive",

@@ -18,6 +18,8 @@ PAGE_EVENTS_MAX = 500
 """Of one read."""
 SCAN_ROUNDS_MAX = 8
 """Chunks of rows that one read looks through for events to show; then the page ends early."""
+LISTED_MAX = 1_000
+"""Of one listing."""
 
 
 class ArchiveError(Exception):
@@ -33,6 +35,14 @@ class Stored(NamedTuple):
 
     epoch: str
     seq: int
+
+
+class Listed(NamedTuple):
+    """One epoch of a stream, and ``mark``: what `Archive.listing` goes on behind."""
+
+    stream_id: str
+    epoch: str
+    mark: str
 
 
 class Page(NamedTuple):
@@ -120,6 +130,14 @@ class Archive(ABC):
     @abstractmethod
     async def epochs(self, stream_id: str) -> Sequence[Stored]:
         """Return every epoch of a stream with its highest seq, oldest first."""
+
+    @abstractmethod
+    async def listing(self, after: str | None = None) -> Sequence[Listed]:
+        """Return epochs of streams in the store's own fixed order, each once, at most `LISTED_MAX`.
+
+        ``after``: the mark of the one to go on behind; None: from the first. Empty: there are no more. Some
+        may have nothing stored any more.
+        """
 
     @abstractmethod
     async def seq_at(self, stream_id: str, at_ms: int, epoch: str | None = None) -> int | None:

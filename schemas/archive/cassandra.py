@@ -23,12 +23,13 @@ from schemas.archive.base import (
     Archive,
     ArchiveError,
     ArchiveUnavailable,
+    Listed,
     Page,
     Stored,
 )
 from schemas.archive.cassandra_cql import STATEMENTS
 from schemas.archive.cassandra_erase import erase
-from schemas.archive.cassandra_reads import ALL_EVENTS, COMMENTS_ALONE, Reads
+from schemas.archive.cassandra_reads import ALL_EVENTS, COMMENTS_ALONE, TOKEN_MIN, Reads
 from schemas.archive.cassandra_rows import SEQ_MAX, Partition
 from schemas.archive.cassandra_session import FAULTS, Session, unavailable
 from schemas.archive.gathering import Gathering
@@ -155,6 +156,10 @@ class CassandraArchive(Archive):
         """Return every epoch, oldest first."""
         reads = self._reading()
         return [end for _, end in await reads.stored(await reads.places(stream_id))]
+
+    async def listing(self, after: str | None = None) -> Sequence[Listed]:
+        """Return epochs of streams by the token of their first partition."""
+        return await self._reading().listing(TOKEN_MIN if after is None else int(after))
 
     async def seq_at(self, stream_id: str, at_ms: int, epoch: str | None = None) -> int | None:
         """Find a time by halving the range of numbers."""

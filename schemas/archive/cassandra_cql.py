@@ -6,6 +6,7 @@ MODERATION = f"{COMMENT}, type, target, seconds, reason, settings"
 EVENT_TABLES = {"comments_by_stream": COMMENT, "moderation_by_stream": MODERATION}
 """Tables of events → columns of a page. They have the same key."""
 
+_PARTITION = "stream_id, epoch, bucket"
 _KEY = "stream_id = ? AND epoch = ? AND bucket = ?"
 _RANGE = f"WHERE {_KEY} AND seq >= ? AND seq <= ? ORDER BY seq"
 _USING = "USING TIMESTAMP ? AND TTL ?"
@@ -32,6 +33,8 @@ for _table, _columns in EVENT_TABLES.items():
         f"first {_table}": f"SELECT seq, at FROM {_table} {_RANGE} LIMIT 1",
         f"last {_table}": f"SELECT seq, at FROM {_table} {_RANGE} DESC LIMIT 1",
         f"seqs {_table}": f"SELECT seq FROM {_table} {_RANGE}",
+        f"listed {_table}": f"SELECT DISTINCT stream_id, epoch, bucket, token({_PARTITION}) FROM {_table} "
+        f"WHERE token({_PARTITION}) > ? LIMIT ?",
         f"partitions {_table}": f"SELECT DISTINCT stream_id, epoch, bucket FROM {_table}",
         f"said {_table}": "SELECT seq, WRITETIME(user_name), TTL(user_name), user_name, text, sticker"
         f"{_reason} FROM {_table} WHERE {_KEY} AND user_id = ? ALLOW FILTERING",

@@ -7,7 +7,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from schemas.archive.base import Stored
+from schemas.archive.base import LISTED_MAX, Listed, Stored
 from schemas.archive.cassandra_cql import EVENT_TABLES
 from schemas.archive.cassandra_rows import READERS, SEQ_MAX, Partition, bucket_of, milliseconds
 from schemas.archive.cassandra_session import Session
@@ -16,6 +16,7 @@ from schemas.overlay import Overlay
 from schemas.records import Event
 
 TARGETS_PER_QUERY = 250
+TOKEN_MIN = -(2**63)
 ALL_EVENTS = tuple(EVENT_TABLES)
 COMMENTS_ALONE = ("comments_by_stream",)
 
@@ -65,6 +66,32 @@ class Reads:
             for (_, end), first in zip(found.values(), firsts, strict=True)
         )
         return [found[each.epoch] for each in order]
+
+    async def listing(self, after: int) -> Sequence[Listed]:
+        """Return epochs of streams whose first partition has a token above ``after``, by token."""
+        while True:
+            parts = await self._both("listed", (after, LISTED_MAX), ALL_EVENTS)
+            # Where one table's rows end before the other's, what the rest holds is not known yet.
+            ends = [part[-1][3] for part in parts if len(part) == LISTED_MAX]
+            found = {row[3]: Partition(*row[:3]) for part in parts for row in part}
+            tokens = sorted(token for token in found if not ends or token <= min(ends))[:LISTED_MAX]
+            first = await asyncio.gather(*(self._is_first(found[token]) for token in tokens))
+            listed = [
+                Listed(found[token].stream_id, found[token].epoch, str(token))
+                for token, is_first in zip(tokens, first, strict=True)
+                if is_first
+            ]
+            if listed or not tokens:
+                return listed
+            after = tokens[-1]
+
+    async def _is_first(self, partition: Partition) -> bool:
+        """Whether it is the first of its epoch of which anything is stored: lower ones may have expired."""
+        if partition.bucket == 0:
+            return True
+        (place,) = await self.places(partition.stream_id, partition.epoch)
+        first = await self.first(place, 1)
+        return first is not None and bucket_of(first[0]) == partition.bucket
 
     async def end(self, place: Place) -> Stored | None:
         """Return where an epoch ends; None: nothing of it is stored."""

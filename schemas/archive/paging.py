@@ -77,9 +77,11 @@ def erased(event: Event) -> Event:
 
 def _essence(event: Event) -> Event:
     """Make alike what a store does not tell apart: no command, and one without arguments."""
-    if event["type"] == "comment" or not any(v is not None for v in (event["command"] or {}).values()):
+    if event["type"] == "comment" or event["command"] is None:
         return Event(**event | {"command": None})
-    return event
+    # What a pin quotes is not stored: it is there, at its own place.
+    command = Command(**event["command"] | {"comment": None})
+    return Event(**event | {"command": command if any(v is not None for v in command.values()) else None})
 
 
 class EpochRow(NamedTuple):

@@ -22,10 +22,12 @@ from schemas import settings as config
 from schemas.archive import sqlite_rows as rows
 from schemas.archive import sqlite_schema as schema
 from schemas.archive.base import (
+    LISTED_MAX,
     PAGE_EVENTS_MAX,
     Archive,
     ArchiveError,
     ArchiveUnavailable,
+    Listed,
     Page,
     Stored,
 )
@@ -158,6 +160,11 @@ class SqliteArchive(Archive):
             return oldest_first(row.place for row in rows.epochs(connection, stream_id))
 
         return await self._read(work)
+
+    async def listing(self, after: str | None = None) -> Sequence[Listed]:
+        """Return epochs of streams as they came into the file."""
+        behind = 0 if after is None else int(after)
+        return await self._read(lambda connection: list(rows.listing(connection, behind, LISTED_MAX)))
 
     async def seq_at(self, stream_id: str, at_ms: int, epoch: str | None = None) -> int | None:
         """Find a time by halving the range of numbers."""

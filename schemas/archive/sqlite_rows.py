@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from schemas.archive.base import Listed
 from schemas.archive.paging import EpochRow, seek
 from schemas.overlay import Overlay
 from schemas.records import Command, Event
@@ -122,6 +123,13 @@ def epochs(connection: sqlite3.Connection, stream_id: str) -> list[Known]:
     """
     rows = connection.execute(query, (stream_id,))
     return [Known(at, EpochRow(epoch, seq, began)) for at, epoch, seq, began in rows if seq is not None]
+
+
+def listing(connection: sqlite3.Connection, behind: int, limit: int) -> Iterator[Listed]:
+    """Yield epochs of streams by their numbers in this file, those above ``behind``."""
+    query = "SELECT stream_id, epoch, id FROM streams WHERE id > ? ORDER BY id LIMIT ?"
+    rows = connection.execute(query, (behind, limit))
+    return (Listed(stream_id, epoch, str(at)) for stream_id, epoch, at in rows)
 
 
 def seqs(connection: sqlite3.Connection, stream: int, upto: int) -> Iterator[int]:

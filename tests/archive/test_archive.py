@@ -348,3 +348,33 @@ async def test_any_order_of_segments_reads_the_same(
     assert list(await archive.raw(stream, EPOCH, 1, len(events))) == events
     assert await archive.end(stream) == Stored(EPOCH, len(events))
     assert list(await archive.missing(stream, EPOCH, len(events))) == []
+
+
+async def test_a_listing_has_each_epoch_once(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comments or moderation alone, several epochs or buckets; and it goes on where it is told to."""
+    for module in ("sqlite", "cassandra_reads"):
+        monkeypatch.setattr(f"schemas.archive.{module}.LISTED_MAX", 7)
+    streams = [stream_name() for _ in range(20)]
+    expected = {(stream, EPOCH) for stream in streams} | {(streams[1], "e2-0")}
+    for number, stream in enumerate(streams):
+        first = order(1, "ban", "u1") if number % 3 == 0 else comment(1)
+        await archive.write([segment(stream, [first])])
+    await archive.write([segment(streams[0], [comment(BUCKET * bucket)]) for bucket in (1, 2, 3)])
+    await archive.write([segment(streams[1], [comment(1)], "e2-0")])
+    # Of this one, the first bucket is not there, as when it has expired.
+    late = stream_name()
+    await archive.write([segment(late, [comment(BUCKET * bucket + 5)]) for bucket in (2, 3)])
+
+    async def listed(after: str | None) -> list[tuple[str, str, str]]:
+        found: list[tuple[str, str, str]] = []
+        while part := await archive.listing(after):
+            found += part
+            after = part[-1].mark
+        return found
+
+    everything = await listed(None)
+    assert len({each[:2] for each in everything}) == len(everything)
+    assert expected | {(late, EPOCH)} <= {each[:2] for each in everything}
+    place = len(everything) // 2
+    assert await listed(everything[place][2]) == everything[place + 1 :]
+    assert await listed(everything[-1][2]) == []
