@@ -20,3 +20,7 @@ class Bucket:
             return False
         self._tokens -= count
         return True
+
+    def give(self, count: float) -> None:
+        """Give back what was taken and not used."""
+        self._tokens = min(self._burst, self._tokens + count)

@@ -32,12 +32,17 @@ from edge.protocol.session import (
     Rules,
     Session,
     Shut,
+    Steer,
     Tap,
+    Watch,
 )
+from edge.replay.booth import Booth, Desk
+from edge.replay.service import Replays
 from edge.ring import Held
 from edge.stats import Stats
 from edge.stream import Stream
 from edge.taps import Taps
+from edge.turnstile import Registry
 from schemas.refusals import Code, Refusal
 
 TASKS_MAX = 32
@@ -63,35 +68,6 @@ class Door(Protocol):
         """Submit a comment; returns when durable."""
 
 
-class Registry:
-    """How often each user is connected. Of this edge."""
-
-    def __init__(self, per_user_max: int) -> None:
-        self._per_user_max = per_user_max
-        self._counts: dict[str, int] = {}
-
-    def enter(self, user_id: str) -> bool:
-        """Count one more; False: that would be too many."""
-        count = self._counts.get(user_id, 0)
-        if count >= self._per_user_max:
-            return False
-        self._counts[user_id] = count + 1
-        return True
-
-    def leave(self, user_id: str) -> None:
-        """Count one less."""
-        count = self._counts.get(user_id, 0) - 1
-        if count > 0:
-            self._counts[user_id] = count
-        else:
-            self._counts.pop(user_id, None)
-
-    @property
-    def users(self) -> int:
-        """How many different users are connected."""
-        return len(self._counts)
-
-
 @dataclass(frozen=True, slots=True)
 class House:
     """What all clients of an edge share. ``now``: seconds, monotonic; ``wall``: seconds since 1970."""
@@ -107,6 +83,7 @@ class House:
     wall: Callable[[], float]
     new_id: Callable[[], str]
     taps: Taps | None = None
+    replays: Replays | None = None
 
 
 class Client:
@@ -116,8 +93,8 @@ class Client:
     """
 
     __slots__ = (
-        "_codec", "_entered", "_house", "_joins", "_shut", "_subscribers", "_tasks", "blocked", "closed",
-        "session", "write",
+        "_booth", "_codec", "_entered", "_house", "_joins", "_shut", "_subscribers", "_tasks", "blocked",
+        "closed", "session", "write",
     )  # fmt: skip
 
     def __init__(self, house: House, codec: Codec, write: Write, shut: Callable[[Close], None]) -> None:
@@ -129,6 +106,7 @@ class Client:
         self._joins: dict[str, Join] = {}
         self._subscribers: dict[str, tuple[Stream | Box, Subscriber]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._booth: Booth | None = None
         self._entered = False
         self.blocked = False
         self.closed = False
@@ -167,6 +145,8 @@ class Client:
             task.cancel()
         for channel in list(self._subscribers):
             self._leave(channel)
+        if self._booth is not None:
+            self._booth.close()
         if self._entered and self.session.viewer is not None:
             self._house.registry.leave(self.session.viewer.user_id)
 
@@ -183,6 +163,8 @@ class Client:
         """Go on; each subscription is told what it missed, or that it missed something."""
         self.blocked = False
         self.go_on()
+        if self._booth is not None:
+            self._booth.wake()
 
     def go_on(self) -> None:
         """Send what subscriptions lack that are behind, until the socket is full."""
@@ -224,8 +206,15 @@ class Client:
                 self._joins[channel] = action
                 if not self._spawn(id_, self._join, action):
                     self._refuse(action, c.Failed.of(Error.TOO_MANY_REQUESTS))
+            case Watch(id_):
+                if not self._spawn(id_, self._replaying().watch, action):
+                    self._replaying().refuse(action, c.Failed.of(Error.TOO_MANY_REQUESTS))
+            case Steer(id_):
+                self._answer(id_, self._replaying().steer(action))
             case Quit(id_, channel):
                 self._leave(channel)
+                if self._booth is not None:
+                    self._booth.leave(channel)
                 self._answer(id_, c.Unsubscribed())
             case Post(id_):
                 if not self._spawn(id_, self._post, action):
@@ -335,6 +324,13 @@ class Client:
             self._house.hub.leave(place, subscriber)
         else:
             self._house.mailroom.leave(place, subscriber)
+
+    def _replaying(self) -> Booth:
+        """Return this connection's replays; few connections have any."""
+        if self._booth is None:
+            desk = Desk(self, self._codec, self._answer, self.session.channels.discard)
+            self._booth = Booth(self._house.replays, desk)
+        return self._booth
 
     async def _post(self, post: Post) -> None:
         house, viewer = self._house, self.session.viewer

@@ -19,7 +19,7 @@ import uuid_utils
 from edge.admin import AdminDesk
 from edge.auth import Authenticator
 from edge.board import BEAT_SECONDS, Board
-from edge.client import Door, House, Registry
+from edge.client import Door, House
 from edge.cluster import read_epoch
 from edge.connection import Connection, Doorway
 from edge.deadlines import Deadlines
@@ -40,10 +40,12 @@ from edge.process import run
 from edge.protocol import codes
 from edge.protocol.session import Rules
 from edge.registry import enrolment
+from edge.replay.service import Replays, StoredLibrary
 from edge.reporter import Reporter
 from edge.revocation import Revoked
 from edge.stats import Metrics, Stats
 from edge.taps import Taps
+from edge.turnstile import Registry
 from schemas.redisclient import redis_client
 from schemas.settings import Kafka, Settings
 
@@ -66,6 +68,7 @@ class Parts:
     ready: dict[str, Callable[[], bool]] = field(default_factory=dict)
     notices: NoticeFeed | NoNotices = field(default_factory=NoNotices)
     revoked: Revoked = field(default_factory=Revoked)
+    replays: Replays | None = None
 
 
 Assemble = Callable[[Settings, str, Stats], AbstractAsyncContextManager[Parts]]
@@ -98,6 +101,7 @@ class Server:
         self._admin_listener: asyncio.Server | None = None
         self._board: Board | None = None
         self._beat: asyncio.TimerHandle | None = None
+        self._replays: Replays | None = None
 
     @property
     def port(self) -> int:
@@ -152,7 +156,9 @@ class Server:
             wall=time.time,
             new_id=lambda: uuid.uuid4().hex,
             taps=self.taps,
+            replays=parts.replays,
         )
+        self._replays = parts.replays
         self._ready = parts.ready
         self.desk.accepting = True
         if not self._alone:
@@ -258,6 +264,7 @@ class Server:
         return {
             "connections": ("Open sockets", lambda: len(self.connections)),
             "users": ("Different users connected", lambda: self.registry.users),
+            "replays": ("Replays under way", lambda: self._replays.count if self._replays is not None else 0),
             "streams": ("Streams held", of_hub(lambda hub: hub.streams)),
             "places": ("Partitions (or channels) read", of_hub(lambda hub: hub.places)),
             "places_stale": ("Those of them that cannot be read now", of_hub(lambda hub: hub.stale)),
@@ -294,11 +301,13 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
     past = Past(redis, settings.edge.ring_events_max, stats, now, partitions)
     gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")
     feed, notices = _feed(settings, stats), NoticeFeed(settings.kafka, stats)
+    replays = Replays(StoredLibrary(settings, redis, past, now))
     await gateway.start()
     try:
         ready = {"feed": lambda: feed.ready, "gateway": lambda: gateway.ready}
-        yield Parts(feed, gateway, epoch, past, ready, notices, gateway.revoked)
+        yield Parts(feed, gateway, epoch, past, ready, notices, gateway.revoked, replays)
     finally:
+        await replays.stop()
         await feed.stop()
         await notices.stop()
         await gateway.stop()

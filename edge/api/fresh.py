@@ -53,10 +53,12 @@ class Fresh:
         """Whether a comment of archive or window must not be shown."""
         return self.overlay.hides(comment) or self.taken.hides(comment)
 
-    def comments(self, first: int, last: int) -> Iterator[Event]:
-        """Yield the comments with ``first`` ≤ seq ≤ ``last`` that readers may see."""
+    def shown(self, first: int, last: int, *, comments_only: bool = True) -> Iterator[Event]:
+        """Yield the events with ``first`` ≤ seq ≤ ``last`` that readers may see."""
         for event in self._events(first, last):
-            if event["type"] == "comment" and event["mask"] != 0 and not self.hides(event):
+            if event["mask"] == 0 or event["type"] == "shadow":
+                continue
+            if not self.hides(event) if event["type"] == "comment" else not comments_only:
                 yield event
 
     def omitted(self, first: int, last: int) -> int:

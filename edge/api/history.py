@@ -36,13 +36,28 @@ class Window(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What is asked for. ``epoch`` None: the newest; ``at``: ms since 1970, instead of ``from_seq``."""
+    """What is asked for. ``epoch`` None: the newest; ``at``: ms since 1970, instead of ``from_seq``.
+
+    ``comments_only`` False: moderation events too.
+    """
 
     from_seq: int = 1
     to_seq: int = SEQ_MAX
     limit: int = 100
     epoch: str | None = None
     at: int | None = None
+    comments_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What the archive has of a stream's epoch: numbers, and their times in ms since 1970."""
+
+    epoch: str
+    first_seq: int
+    last_seq: int
+    starts_at: int
+    ends_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +99,15 @@ class History:
 
     async def read(self, stream_id: str, wanted: Range) -> Comments | None:
         """Return a page; None: neither archive nor window knows the stream (or epoch)."""
-        return await self._joined.get((stream_id, wanted), lambda: self._bounded(stream_id, wanted))
+        return await self._joined.get((stream_id, wanted), lambda: self._refusing(stream_id, wanted))
 
-    async def _bounded(self, stream_id: str, wanted: Range) -> Comments | None:
+    async def extent(self, stream_id: str, epoch: str | None = None) -> Extent | None:
+        """Return what the archive has of an epoch, the newest where none is named; None: nothing."""
+        return await _bounded(_extent(self._archive(), stream_id, epoch))
+
+    async def _refusing(self, stream_id: str, wanted: Range) -> Comments | None:
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                return await self._read(stream_id, wanted)
-        except TimeoutError:
-            raise ArchiveUnavailable(f"no answer within {READ_SECONDS:.0f} s") from None
+            return await _bounded(self._read(stream_id, wanted))
         except BehindError as error:
             raise Away(f"{error}: nothing is shown, it might have been deleted") from None
 
@@ -132,6 +148,27 @@ class History:
         return segments
 
 
+async def _bounded(read: Coroutine[Any, Any, V]) -> V:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await read
+    except TimeoutError:
+        raise ArchiveUnavailable(f"no answer within {READ_SECONDS:.0f} s") from None
+
+
+async def _extent(archive: Archive, stream_id: str, epoch: str | None) -> Extent | None:
+    known = await archive.epochs(stream_id)
+    found = next((each for each in reversed(known) if epoch in {None, each.epoch}), None)
+    first = await archive.seq_at(stream_id, 0, found.epoch) if found is not None else None
+    if found is None or first is None:
+        return None
+    ends = [await archive.raw(stream_id, found.epoch, seq, seq) for seq in (first, found.seq)]
+    if not all(ends):
+        return None  # pruned meanwhile
+    begin, end = (each[0]["at"] for each in ends)
+    return Extent(found.epoch, first, found.seq, begin, max(begin, end))
+
+
 async def _page(archive: Archive, stream_id: str, epoch: str, wanted: Range, beyond: Fresh) -> Comments:
     stored, last = beyond.after, min(wanted.to_seq, beyond.upto)
     first = wanted.from_seq
@@ -143,12 +180,19 @@ async def _page(archive: Archive, stream_id: str, epoch: str, wanted: Range, bey
     next_seq: int | None = None
     if first <= min(stored, last):
         upto = min(stored, last)
-        page = await archive.read(stream_id, from_seq=first, to_seq=upto, limit=wanted.limit, epoch=epoch)
+        page = await archive.read(
+            stream_id,
+            from_seq=first,
+            to_seq=upto,
+            limit=wanted.limit,
+            epoch=epoch,
+            comments_only=wanted.comments_only,
+        )
         if page is not None:
-            events = [event for event in page.events if not beyond.hides(event)]
+            events = [event for event in page.events if event["type"] != "comment" or not beyond.hides(event)]
             next_seq = page.next_seq
     if next_seq is None:
-        for event in beyond.comments(max(first, stored + 1), last):
+        for event in beyond.shown(max(first, stored + 1), last, comments_only=wanted.comments_only):
             if len(events) == wanted.limit:
                 next_seq = event["seq"]
                 break

@@ -15,13 +15,23 @@ class Shelf:
         self._archive = archive
         self._open = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._opening = asyncio.create_task(self._opened(), name="archive-open")
+        self._opening = asyncio.create_task(self._open_it(), name="archive-open")
 
     def archive(self) -> Archive:
         """Return it; raises ArchiveUnavailable until it is open."""
         if not self._open:
             raise ArchiveUnavailable("the archive is being opened")
         return self._archive
+
+    async def opened(self, seconds: float) -> Archive:
+        """Return it as soon as it is open; raises ArchiveUnavailable after ``seconds``.
+
+        Raises ArchiveError, or whatever else went wrong.
+        """
+        await asyncio.wait([self._opening], timeout=seconds)
+        if self.failed.done():
+            self.failed.result()
+        return self.archive()
 
     async def ready(self) -> bool:
         """Whether it answers."""
@@ -35,7 +45,7 @@ class Shelf:
         self.failed.cancel()
         await self._archive.close()
 
-    async def _opened(self) -> None:
+    async def _open_it(self) -> None:
         try:
             await self._archive.open()
             self._open = True

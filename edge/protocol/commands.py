@@ -1,6 +1,6 @@
 """What a client says and what it is told: frozen values, the same in both encodings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.protocol.codes import Error
 from schemas.refusals import Refusal
@@ -32,12 +32,16 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """``since``: None for a first subscribe. ``strict``: rather error 112 than an unrecovered subscribe."""
+    """``since``: None for a first subscribe. ``strict``: rather error 112 than an unrecovered subscribe.
+
+    ``data``: a JSON document for the channel; an empty object where there is none.
+    """
 
     id: int
     channel: str
     since: Position | None
     strict: bool = False
+    data: object = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,15 @@ class PresenceStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A remote procedure call; ``data``: a JSON document."""
+
+    id: int
+    method: str
+    data: object
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """The client's own ping."""
 
@@ -100,7 +113,7 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A well-formed command that is not served here: rpc, send, sub_refresh, or nothing known."""
+    """A well-formed command that is not served here: send, sub_refresh, or nothing known."""
 
     id: int
     name: str
@@ -115,6 +128,7 @@ Command = (
     | History
     | Presence
     | PresenceStats
+    | Call
     | Ping
     | Pong
     | Unknown
@@ -142,12 +156,13 @@ class Refreshed:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """``publications``: encoded by the same codec's ``publication``, in order."""
+    """``publications``: encoded by the same codec's ``publication``, in order. ``data``: JSON, or nothing."""
 
     position: Position
     recovering: bool = False
     recovered: bool = False
     publications: tuple[bytes, ...] = ()
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +192,13 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """Answer to `Call`. ``data``: JSON."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Ponged:
     """Answer to `Ping`."""
 
@@ -201,5 +223,14 @@ class Failed:
 
 
 Result = (
-    Connected | Refreshed | Subscribed | Unsubscribed | Published | Remembered | Counted | Ponged | Failed
+    Connected
+    | Refreshed
+    | Subscribed
+    | Unsubscribed
+    | Published
+    | Remembered
+    | Counted
+    | Called
+    | Ponged
+    | Failed
 )

@@ -42,8 +42,10 @@ class JsonCodec:
     def reply(self, id_: int, result: c.Result) -> bytes:
         """Encode an answer."""
         match result:
-            case c.Subscribed(position, recovering, recovered, publications):
+            case c.Subscribed(position, recovering, recovered, publications, data):
                 head = {"recoverable": True, "positioned": True, **_position(position)}
+                if data:
+                    head["data"] = json.loads(data)
                 if recovering:
                     head |= {"was_recovering": True, "recovered": recovered}
                 return _with_publications(id_, "subscribe", head, publications)
@@ -84,6 +86,8 @@ def _plain(result: c.Result) -> dict[str, Any]:  # noqa: PLR0911 - one answer a 
             return {"unsubscribe": {}}
         case c.Published():
             return {"publish": {}}
+        case c.Called(data):
+            return {"rpc": {"data": json.loads(data)}}
         case c.Ponged():
             return {"ping": {}}
         case _:
@@ -124,7 +128,7 @@ def _subscribe(id_: int, body: dict[str, Any]) -> c.Command:
     if body.get("recover"):
         since = c.Position(_string(body, "epoch"), _number(body, "offset", -OFFSET_MAX, None))
     strict = bool(_number(body, "flag", 0, OFFSET_MAX) & STRICT_FLAG)
-    return c.Subscribe(id_, _string(body, "channel"), since, strict)
+    return c.Subscribe(id_, _string(body, "channel"), since, strict, body.get("data", {}))
 
 
 def _history(id_: int, body: dict[str, Any]) -> c.Command:
@@ -147,6 +151,7 @@ _READERS: Final[dict[str, Callable[[int, dict[str, Any]], c.Command]]] = {
     "history": _history,
     "presence_stats": lambda id_, body: c.PresenceStats(id_, _string(body, "channel")),
     "presence": lambda id_, body: c.Presence(id_, _string(body, "channel")),
+    "rpc": lambda id_, body: c.Call(id_, _string(body, "method"), body.get("data")),
     "ping": lambda id_, _: c.Ping(id_),
 }
 

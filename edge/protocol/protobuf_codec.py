@@ -48,7 +48,7 @@ class ProtobufCodec:
     def reply(self, id_: int, result: c.Result) -> bytes:
         """Encode an answer."""
         match result:
-            case c.Subscribed(position, recovering, recovered, publications):
+            case c.Subscribed(position, recovering, recovered, publications, data):
                 head = pb.SubscribeResult(
                     recoverable=True,
                     positioned=True,
@@ -56,6 +56,7 @@ class ProtobufCodec:
                     offset=position.offset,
                     was_recovering=recovering,
                     recovered=recovered,
+                    data=data,
                 )
                 return _with_publications(id_, _REPLY_SUBSCRIBE, head, publications)
             case c.Remembered(position, publications):
@@ -113,6 +114,8 @@ def _plain(id_: int, result: c.Result) -> Any:  # noqa: PLR0911 - one answer a c
             return pb.Reply(id=id_, unsubscribe=pb.UnsubscribeResult())
         case c.Published():
             return pb.Reply(id=id_, publish=pb.PublishResult())
+        case c.Called(data):
+            return pb.Reply(id=id_, rpc=pb.RPCResult(data=data))
         case c.Ponged():
             return pb.Reply(id=id_, ping=pb.PingResult())
         case _:
@@ -142,7 +145,8 @@ def _command(command: Any, *, empty: bool) -> c.Command:  # noqa: C901, PLR0911 
         case "subscribe":
             body = command.subscribe
             since = c.Position(body.epoch, body.offset) if body.recover else None
-            return c.Subscribe(id_, body.channel, since, bool(body.flag & STRICT_FLAG))
+            data = _document(body.data) if body.data else {}
+            return c.Subscribe(id_, body.channel, since, bool(body.flag & STRICT_FLAG), data)
         case "unsubscribe":
             return c.Unsubscribe(id_, command.unsubscribe.channel)
         case "publish":
@@ -155,6 +159,8 @@ def _command(command: Any, *, empty: bool) -> c.Command:  # noqa: C901, PLR0911 
             return c.PresenceStats(id_, command.presence_stats.channel)
         case "presence":
             return c.Presence(id_, command.presence.channel)
+        case "rpc":
+            return c.Call(id_, command.rpc.method, _document(command.rpc.data))
         case "ping":
             return c.Ping(id_)
         case _:
@@ -162,7 +168,7 @@ def _command(command: Any, *, empty: bool) -> c.Command:  # noqa: C901, PLR0911 
 
 
 def _document(data: bytes) -> object:
-    """Read a publish's payload, JSON here too; what is none is no valid comment, not a broken frame."""
+    """Read a payload, JSON here too; what is none is no valid document, not a broken frame."""
     try:
         value: object = json.loads(data.decode())
     except (ValueError, RecursionError):

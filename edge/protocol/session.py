@@ -22,6 +22,9 @@ REFUSED_IN_A_ROW_MAX = 100
 TTL_SECONDS_MAX = 2**31 - 1
 STREAM_PREFIX: Final = "stream:"
 USER_PREFIX: Final = "user:"
+REPLAY_PREFIX: Final = "replay:"
+REPLAY_METHOD: Final = "replay"
+"""Of a remote procedure call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,25 @@ class Join:
     stream_id: str | None
     since: c.Position | None
     strict: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Subscribe to a replay of a stream. ``data``: what is asked of it (`edge.replay.asked`)."""
+
+    id: int
+    channel: str
+    stream_id: str
+    since: c.Position | None
+    data: object
+
+
+@dataclass(frozen=True, slots=True)
+class Steer:
+    """Say where a replay's video is, and how it goes on."""
+
+    id: int
+    data: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +126,7 @@ class Count:
     stream_id: str
 
 
-Action = Answer | Shut | Enter | Join | Quit | Post | Tap | Look | Count
+Action = Answer | Shut | Enter | Join | Watch | Steer | Quit | Post | Tap | Look | Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +259,8 @@ class Session:
                 return _on_stream(command, stream_id)
             case c.Presence(id_):
                 return Answer(id_, c.Failed.of(Error.NOT_AVAILABLE))
+            case c.Call(id_, method, data) if method == REPLAY_METHOD:
+                return Steer(id_, data)
             case c.Ping(id_):
                 return Answer(id_, c.Ponged())
             case _:
@@ -246,7 +270,7 @@ class Session:
         channel = command.channel
         stream_id: str | None = None
         if channel != USER_PREFIX + viewer.user_id or viewer.role == "guest":
-            found = _readable(channel, viewer)
+            found = _readable(channel, viewer, STREAM_PREFIX, REPLAY_PREFIX)
             if isinstance(found, c.Failed):
                 return Answer(command.id, found)
             stream_id = found
@@ -255,6 +279,8 @@ class Session:
         if len(self.channels) >= self._rules.subscriptions_max:
             return Answer(command.id, c.Failed.of(Error.LIMIT_EXCEEDED))
         self.channels.add(channel)
+        if stream_id is not None and channel.startswith(REPLAY_PREFIX):
+            return Watch(command.id, channel, stream_id, command.since, command.data)
         return Join(command.id, channel, stream_id, command.since, command.strict)
 
     def _too_fast(self, command: c.Command) -> Iterator[Action]:
@@ -274,12 +300,12 @@ def _ttl(viewer: Viewer, wall: float) -> int | None:
     return None if viewer.expires_at is None else min(max(1, int(viewer.expires_at - wall)), TTL_SECONDS_MAX)
 
 
-def _readable(channel: str, viewer: Viewer) -> str | c.Failed:
+def _readable(channel: str, viewer: Viewer, *prefixes: str) -> str | c.Failed:
     """Return the stream of a channel that the viewer may read, or the error."""
     if channel.startswith(USER_PREFIX):
         return c.Failed.of(Error.PERMISSION_DENIED)
-    stream_id = channel.removeprefix(STREAM_PREFIX)
-    if not channel.startswith(STREAM_PREFIX) or not is_stream_id(stream_id):
+    kind, _, stream_id = channel.partition(":")
+    if kind + ":" not in (prefixes or (STREAM_PREFIX,)) or not is_stream_id(stream_id):
         return c.Failed.of(Error.UNKNOWN_CHANNEL)
     return stream_id if viewer.may_read(stream_id) else c.Failed.of(Error.PERMISSION_DENIED)
 

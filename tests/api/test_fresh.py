@@ -53,7 +53,7 @@ def test_what_is_shown_is_what_the_whole_log_shows(
     # An archive's page: what it has, without what it knows to be hidden.
     page = [each for each in log[:stored] if each["type"] == "comment" and not archived.hides(each)]
     shown = [each["seq"] for each in page if not beyond.overlay.hides(each)]
-    shown += [each["seq"] for each in beyond.comments(stored + 1, len(log))]
+    shown += [each["seq"] for each in beyond.shown(stored + 1, len(log))]
     assert shown == [each["seq"] for each in log if each["type"] == "comment" and not whole.hides(each)]
     assert beyond.omitted(1, len(log)) == 0
 

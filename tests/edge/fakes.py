@@ -233,7 +233,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, past: Any = None, auth: dict[str, Any] | None = None, **edge: Any) -> AsyncIterator[Stage]:
+async def stage(
+    *, past: Any = None, auth: dict[str, Any] | None = None, replays: Any = None, **edge: Any
+) -> AsyncIterator[Stage]:
     """Run an edge on any free port; ``edge`` and ``auth`` are settings."""
     # Port 0 is not for operators; the kernel picks.
     section = Edge(**edge).model_copy(update={"port": 0})
@@ -244,7 +246,8 @@ async def stage(*, past: Any = None, auth: dict[str, Any] | None = None, **edge:
     await server.listen()
     try:
         ready = {"feed": lambda: feed.ready}
-        await server.open(Parts(feed, door, EPOCH, past, ready, notices, revoked))  # type: ignore[arg-type]
+        parts = Parts(feed, door, EPOCH, past, ready, notices, revoked, replays)  # type: ignore[arg-type]
+        await server.open(parts)
         yield Stage(server, feed, door, settings, notices, revoked)
     finally:
         server.close()

@@ -30,26 +30,30 @@ documents = st.recursive(
 commands = st.one_of(
     st.builds(c.Connect, ids, texts),
     st.builds(c.Refresh, ids, texts),
-    st.builds(c.Subscribe, ids, texts, st.none() | positions, st.booleans()),
+    st.builds(c.Subscribe, ids, texts, st.none() | positions, st.booleans(), st.just({})),
+    st.builds(c.Subscribe, ids, texts, st.none() | positions, st.booleans(), documents),
     st.builds(c.Unsubscribe, ids, texts),
     st.builds(c.Publish, ids, texts, documents),
     st.builds(c.History, ids, texts, st.integers(-(2**31), 2**31 - 1), st.none() | positions, st.booleans()),
     st.builds(c.PresenceStats, ids, texts),
     st.builds(c.Presence, ids, texts),
+    st.builds(c.Call, ids, texts, documents),
     st.builds(c.Ping, ids),
     st.just(c.Pong()),
 )
 
 
-def wire(command: c.Command) -> pb.Command:  # noqa: C901, PLR0911 - one a case
+def wire(command: c.Command) -> pb.Command:  # noqa: C901, PLR0911, PLR0912 - one a case
     """Say a command as the SDK does."""
     match command:
         case c.Connect(id_, token):
             return pb.Command(id=id_, connect=pb.ConnectRequest(token=token))
         case c.Refresh(id_, token):
             return pb.Command(id=id_, refresh=pb.RefreshRequest(token=token))
-        case c.Subscribe(id_, channel, since, strict):
+        case c.Subscribe(id_, channel, since, strict, data):
             request = pb.SubscribeRequest(channel=channel, flag=2 if strict else 0)
+            if data != {}:
+                request.data = json.dumps(data).encode()
             if since is not None:
                 request.recover, request.epoch, request.offset = True, since.epoch, since.offset
             return pb.Command(id=id_, subscribe=request)
@@ -68,6 +72,8 @@ def wire(command: c.Command) -> pb.Command:  # noqa: C901, PLR0911 - one a case
             return pb.Command(id=id_, presence_stats=pb.PresenceStatsRequest(channel=channel))
         case c.Presence(id_, channel):
             return pb.Command(id=id_, presence=pb.PresenceRequest(channel=channel))
+        case c.Call(id_, method, data):
+            return pb.Command(id=id_, rpc=pb.RPCRequest(method=method, data=json.dumps(data).encode()))
         case c.Ping(id_):
             return pb.Command(id=id_, ping=pb.PingRequest())
         case _:
@@ -84,6 +90,10 @@ def as_json(command: pb.Command) -> bytes:
             body |= {name: _number(body[name]) for name in ("offset", "flag") if name in body}
     if command.HasField("publish"):
         value["publish"]["data"] = json.loads(command.publish.data)
+    if command.HasField("rpc"):
+        value["rpc"]["data"] = json.loads(command.rpc.data)
+    if command.HasField("subscribe") and command.subscribe.data:
+        value["subscribe"]["data"] = json.loads(command.subscribe.data)
     if command.HasField("ping"):
         value["ping"] = {}
     return json.dumps(value).encode()
@@ -121,6 +131,7 @@ results = st.one_of(
     st.builds(c.Refreshed, texts, st.none() | st.integers(1, 2**31 - 1)),
     st.builds(c.Counted, st.integers(0, 2**31), st.integers(0, 2**31)),
     st.builds(c.Failed, st.integers(1, 2**31), texts.filter(bool), st.booleans()),
+    st.builds(c.Called, documents.map(lambda value: json.dumps(value).encode())),
     st.sampled_from([c.Unsubscribed(), c.Published(), c.Ponged()]),
 )  # fmt: skip
 
@@ -166,6 +177,9 @@ def test_plain_replies_are_the_same_in_both_encodings(id_: int, result: c.Result
     if isinstance(result, c.Connected):
         assert json.loads(reply.connect.data) == value["connect"].pop("data")
         reply.connect.data = b""
+    if isinstance(result, c.Called):
+        assert json.loads(reply.rpc.data) == value["rpc"].pop("data")
+        reply.rpc.data = b""
     assert plain(reply) == plain(value)
 
 
@@ -177,7 +191,7 @@ def test_shared_publications_are_read_as_if_encoded_in_place(
     for codec in (JSON, PROTOBUF):
         publications = tuple(codec.publication(offset, b'{"to":%d}' % offset) for offset in offsets)
         for result in (
-            c.Subscribed(position, recovering, recovered, publications),
+            c.Subscribed(position, recovering, recovered, publications, b'{"speed":2}'),
             c.Remembered(position, publications),
         ):
             frame = codec.frame(codec.reply(id_, result), codec.push("stream:s", 7, b"{}"))
@@ -188,6 +202,7 @@ def test_shared_publications_are_read_as_if_encoded_in_place(
                     (offset, {"to": offset}) for offset in offsets
                 ]
                 assert (reply.id, body.epoch, body.offset) == (id_, position.epoch, position.offset)
+                assert not isinstance(result, c.Subscribed) or json.loads(body.data) == {"speed": 2}
                 assert (push.push.channel, push.push.pub.offset) == ("stream:s", 7)
             else:
                 [payload] = payloads(frame)
@@ -197,6 +212,7 @@ def test_shared_publications_are_read_as_if_encoded_in_place(
                     (offset, {"to": offset}) for offset in offsets
                 ]
                 assert (first["id"], body["epoch"], body["offset"]) == (id_, position.epoch, position.offset)
+                assert body.get("data") == ({"speed": 2} if isinstance(result, c.Subscribed) else None)
                 assert second["push"] == {"channel": "stream:s", "pub": {"offset": 7, "data": {}}}
                 assert body.get("recovered", False) is (
                     recovered and recovering if isinstance(result, c.Subscribed) else False
@@ -268,10 +284,11 @@ def test_malformed_protobuf(message: bytes) -> None:
 
 def test_what_is_not_served_is_named() -> None:
     """Commands of the protocol that this server does not have are told from broken ones."""
-    assert JSON.commands(b'{"id":1,"rpc":{"method":"m"}}') == [c.Unknown(1, "rpc")]
+    assert JSON.commands(b'{"id":1,"sub_refresh":{"channel":"c"}}') == [c.Unknown(1, "sub_refresh")]
     assert JSON.commands(b'{"send":{"data":1}}') == [c.Unknown(0, "send")]
-    rpc = pb.Command(id=1, rpc=pb.RPCRequest(method="m"))
-    assert PROTOBUF.commands(varint(rpc.ByteSize()) + rpc.SerializeToString()) == [c.Unknown(1, "rpc")]
+    other = pb.Command(id=1, sub_refresh=pb.SubRefreshRequest(channel="c"))
+    framed = varint(other.ByteSize()) + other.SerializeToString()
+    assert PROTOBUF.commands(framed) == [c.Unknown(1, "sub_refresh")]
 
 
 def test_a_payload_that_is_no_json_is_no_comment() -> None:

@@ -24,6 +24,8 @@ from edge.protocol.session import (
     Rules,
     Session,
     Shut,
+    Steer,
+    Watch,
 )
 from schemas.refusals import Code
 from tests.edge.protocol.test_codecs import commands
@@ -85,7 +87,8 @@ BEFORE: list[tuple[c.Command, Callable[[Any], bool]]] = [
     (c.PresenceStats(1, "stream:demo"), shut(codes.BAD_REQUEST)),
     (c.Ping(1), shut(codes.BAD_REQUEST)),
     (c.Pong(), shut(codes.BAD_REQUEST)),
-    (c.Unknown(1, "rpc"), shut(codes.BAD_REQUEST)),
+    (c.Call(1, "replay", {}), shut(codes.BAD_REQUEST)),
+    (c.Unknown(1, "sub_refresh"), shut(codes.BAD_REQUEST)),
 ]
 
 
@@ -100,7 +103,7 @@ AFTER: list[tuple[str, c.Command, Callable[[Any], bool]]] = [
     ("bo", c.Ping(2), lambda action: action == Answer(2, c.Ponged())),
     ("bo", c.Pong(), lambda action: action is None),
     ("bo", c.Unknown(0, "send"), lambda action: action is None),
-    ("bo", c.Unknown(2, "rpc"), failed(Error.METHOD_NOT_FOUND)),
+    ("bo", c.Call(2, "other", {}), failed(Error.METHOD_NOT_FOUND)),
     ("bo", c.Unknown(2, "sub_refresh"), failed(Error.METHOD_NOT_FOUND)),
     ("bo", c.Presence(2, "stream:demo"), failed(Error.NOT_AVAILABLE)),
     ("bo", c.Publish(0, "stream:demo", {"text": "x"}), shut(codes.BAD_REQUEST)),
@@ -123,6 +126,14 @@ AFTER: list[tuple[str, c.Command, Callable[[Any], bool]]] = [
     ("bo", c.Subscribe(2, "stream:" + "x" * 129, None), failed(Error.UNKNOWN_CHANNEL)),
     ("bo", c.Subscribe(2, "$stream:demo", None), failed(Error.UNKNOWN_CHANNEL)),
     ("bo", c.Unsubscribe(2, "stream:demo"), lambda action: action == Answer(2, c.Unsubscribed())),
+    # Replays.
+    ("bo", c.Subscribe(2, "replay:demo", None, data={"speed": 2}),
+     lambda action: action == Watch(2, "replay:demo", "demo", None, {"speed": 2})),
+    ("bo", c.Subscribe(2, "replay:other", None), failed(Error.PERMISSION_DENIED)),
+    ("bo", c.Subscribe(2, "replay:a/b", None), failed(Error.UNKNOWN_CHANNEL)),
+    ("bo", c.Call(2, "replay", {"channel": "x"}), lambda action: action == Steer(2, {"channel": "x"})),
+    ("bo", c.Publish(2, "replay:demo", {"text": "x"}), failed(Error.UNKNOWN_CHANNEL)),
+    ("bo", c.History(2, "replay:demo", 5, None, reverse=False), failed(Error.UNKNOWN_CHANNEL)),
     # What streams are asked.
     ("bo", c.PresenceStats(2, "stream:demo"), lambda action: action == Count(2, "demo")),
     ("bo", c.PresenceStats(2, "stream:other"), failed(Error.PERMISSION_DENIED)),
