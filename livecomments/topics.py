@@ -10,15 +10,17 @@ from typing import Annotated, Any, TypeVar
 import typer
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from livecomments.exits import Exit, Failure
 from livecomments.options import DataDir, Json, PortBase
 from livecomments.stack.addresses import stack_settings
+from schemas.asyncapi import document
 from schemas.closing import stop_consumer
 from schemas.cluster import KEY, Cluster, last_noted
 from schemas.settings import Settings
-from schemas.topics import ALL, META
+from schemas.topics import ALL, META, durability
 
 T = TypeVar("T")
 STOP_SECONDS = 5.0
@@ -29,10 +31,21 @@ app = typer.Typer(help="Make and show the topics. Partition counts never change.
 
 
 @app.command()
-def apply(port_base: PortBase = None, data: DataDir = None, json_: Json = False) -> None:
-    """Create the topics that are missing, and note the cluster's incarnation once."""
+def apply(
+    port_base: PortBase = None,
+    data: DataDir = None,
+    settings_too: Annotated[
+        bool, typer.Option("--settings", help="Set the settings of topics that are there, too.")
+    ] = False,
+    json_: Json = False,
+) -> None:
+    """Create the topics that are missing, and note the cluster's incarnation once.
+
+    Settings of topics that are there are left as they are, unless --settings: then what they were given
+    beside ours is reset.
+    """
     settings = stack_settings(port_base, data)
-    created, cluster = _run(_apply(settings), settings)
+    created, cluster = _run(_apply(settings, settings_too=settings_too), settings)
     if json_:
         typer.echo(json.dumps({"created": created, **asdict(cluster)}))
     else:
@@ -59,6 +72,15 @@ def list_(port_base: PortBase = None, data: DataDir = None, json_: Json = False)
         for topic in ALL:
             policy = "compacted" if topic.compacted else f"{(topic.retention_ms or 0) // 3_600_000} h"
             typer.echo(f"{topic.name:<40} key {topic.key:<7} {topic.record or '-':<10} {policy}")
+
+
+@app.command()
+def asyncapi(port_base: PortBase = None, data: DataDir = None) -> None:
+    """Print the topics and their records as an AsyncAPI document. The API serves it at /asyncapi.json."""
+    settings = stack_settings(port_base, data)
+    api = f"http://{settings.api.host}:{settings.api.port}"
+    found = document(settings.kafka.partitions, settings.kafka.bootstrap.split(",")[0], api)
+    typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
 
 
 @app.command(name="raise-epoch")
@@ -89,13 +111,15 @@ async def read_cluster(bootstrap: str) -> Cluster | None:
         await stop_consumer(consumer, STOP_SECONDS)
 
 
-async def _apply(settings: Settings) -> tuple[list[str], Cluster]:
+async def _apply(settings: Settings, *, settings_too: bool = False) -> tuple[list[str], Cluster]:
     kafka = settings.kafka
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     await admin.start()
     try:
         created = await _create(admin, settings)
         await _check_partitions(admin, settings)
+        if settings_too:
+            await _set(admin, settings)
     finally:
         await admin.close()
     async with asyncio.timeout(READ_SECONDS):
@@ -119,7 +143,7 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
             topic.name,
             1 if topic is META else settings.kafka.partitions,
             settings.kafka.replication,
-            topic_configs=topic.config() | _durability(settings.kafka.replication),
+            topic_configs=topic.config() | durability(settings.kafka.replication),
         )
         for topic in ALL
         if topic.name not in have
@@ -134,8 +158,15 @@ async def _create(admin: AIOKafkaAdminClient, settings: Settings) -> list[str]:
     return [topic.name for topic in wanted]
 
 
-def _durability(replication: int) -> dict[str, str]:
-    return {"min.insync.replicas": "2"} if replication > 2 else {}
+async def _set(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Give every topic its settings."""
+    extra = durability(settings.kafka.replication)
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, topic.name, topic.config() | extra) for topic in ALL]
+    for answer in await admin.alter_configs(wanted):
+        for code, message, _kind, name in answer.resources:
+            if code:
+                words = f"{for_code(code).__name__} {message or ''}".strip()
+                raise Failure(Exit.FAILURE, f"the settings of {name} could not be set: {words}")
 
 
 async def _check_partitions(admin: AIOKafkaAdminClient, settings: Settings) -> None:

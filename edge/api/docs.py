@@ -1,4 +1,7 @@
-"""``/docs``: the OpenAPI document as one page for people, made here: no script, nothing from elsewhere."""
+"""``/docs``: the OpenAPI document as one page for people, made here: no script, nothing from elsewhere.
+
+Beside it ``/asyncapi.json``: the topics, for machines.
+"""
 
 from collections.abc import Iterator, Mapping
 from html import escape
@@ -6,6 +9,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
+
+from edge.api.parts import Made
+from schemas.asyncapi import document as topics_document
 
 SECURITY = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 _STYLE = """
@@ -27,6 +33,12 @@ async def docs(request: Request) -> HTMLResponse:
     return HTMLResponse(render(request.app.openapi()), headers=SECURITY)
 
 
+@router.get("/asyncapi.json")
+async def asyncapi(parts: Made) -> dict[str, Any]:
+    """Return the topics as an AsyncAPI document; where the brokers are is nobody's here."""
+    return topics_document(parts.settings.kafka.partitions)
+
+
 def render(document: Document) -> str:
     """Return an OpenAPI document as HTML."""
     title = escape(document["info"]["title"])
@@ -34,7 +46,8 @@ def render(document: Document) -> str:
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}: HTTP API</title>",
         f"<meta name=viewport content='width=device-width'><style>{_STYLE}</style>",
         f"<h1>{title}: HTTP API</h1><p>{escape(document['info'].get('description', ''))}",
-        "The machine's copy: <a href=openapi.json>openapi.json</a>.</p>",
+        "The machine's copy: <a href=openapi.json>openapi.json</a>; of the Kafka topics: ",
+        "<a href=asyncapi.json>asyncapi.json</a>.</p>",
     ]
     groups: dict[str, list[str]] = {}
     for path, operations in document["paths"].items():

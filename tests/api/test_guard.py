@@ -210,6 +210,13 @@ async def test_the_document_for_people(here: World) -> None:
     assert "<script" not in page
 
 
+async def test_the_topics_document(here: World) -> None:
+    """It is served beside the other, and says nothing of where the brokers are."""
+    found = (await here.client(None)("GET", "/asyncapi.json")).json
+    assert "comments.flat" in found["channels"]
+    assert "servers" not in found
+
+
 def test_refusals_of_every_code_have_a_status() -> None:
     """A code that is added needs one."""
     from edge.api.problems import STATUS, of_refusal
