@@ -74,6 +74,12 @@ RULES_CHANGELOG = Topic("moderate-rules-changelog", "stream", "rules", None, com
 META = Topic("livecomments.meta", "none", "", None, compacted=True)
 """One JSON entry, key ``incarnation``, in partition 0: who made these topics, and their count."""
 
+
+def durability(replication: int) -> dict[str, str]:
+    """Return the settings that go with so many replicas, of every topic."""
+    return {"min.insync.replicas": "2"} if replication > 2 else {}
+
+
 ALL: tuple[Topic, ...] = (
     SUBMITTED,
     INGESTED,
