@@ -33,6 +33,7 @@ from edge.protocol.session import (
     Session,
     Shut,
     Steer,
+    Survey,
     Tap,
     Watch,
 )
@@ -211,6 +212,9 @@ class Client:
                     self._replaying().refuse(action, c.Failed.of(Error.TOO_MANY_REQUESTS))
             case Steer(id_):
                 self._answer(id_, self._replaying().steer(action))
+            case Survey(id_):
+                if not self._spawn(id_, self._replaying().survey, action):
+                    self._answer(id_, c.Failed.of(Error.TOO_MANY_REQUESTS))
             case Quit(id_, channel):
                 self._leave(channel)
                 if self._booth is not None:

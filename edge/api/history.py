@@ -5,6 +5,7 @@ does not say, the read is refused: what is shown might have been deleted (design
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from edge.api import fresh
 from edge.api.directory import Directory
 from edge.api.fresh import BehindError, Event, Fresh
+from edge.api.histogram import Extent, Histogram, Kept, count
 from edge.api.models import SEQ_MAX
 from edge.api.problems import Away
 from edge.past import Segments
@@ -50,17 +52,6 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
-    """What the archive has of a stream's epoch: numbers, and their times in ms since 1970."""
-
-    epoch: str
-    first_seq: int
-    last_seq: int
-    starts_at: int
-    ends_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Comments:
     """A page: the comments of [``from_seq``, ``to_seq``] that may be seen, ascending.
 
@@ -96,6 +87,8 @@ class History:
         self._window = window
         self._stale = stale
         self._joined: Joined[Comments | None] = Joined(JOIN_SECONDS)
+        self._counts: Joined[Histogram] = Joined(READ_SECONDS)
+        self._counted = Kept(time.monotonic)
 
     async def read(self, stream_id: str, wanted: Range) -> Comments | None:
         """Return a page; None: neither archive nor window knows the stream (or epoch)."""
@@ -104,6 +97,18 @@ class History:
     async def extent(self, stream_id: str, epoch: str | None = None) -> Extent | None:
         """Return what the archive has of an epoch, the newest where none is named; None: nothing."""
         return await _bounded(_extent(self._archive(), stream_id, epoch))
+
+    async def histogram(self, stream_id: str, buckets: int, epoch: str | None = None) -> Histogram | None:
+        """Count an epoch's comments in equal parts of its time; None: nothing of it is archived."""
+        archive, key = self._archive(), (stream_id, epoch, buckets)
+        kept = self._counted.get(key)
+        if kept is not None:
+            return kept
+        extent = await self.extent(stream_id, epoch)
+        if extent is None:
+            return None
+        counted = await self._counts.get(key, lambda: _bounded(count(archive, stream_id, extent, buckets)))
+        return self._counted.put(key, counted)
 
     async def _refusing(self, stream_id: str, wanted: Range) -> Comments | None:
         try:

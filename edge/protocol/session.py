@@ -24,7 +24,8 @@ STREAM_PREFIX: Final = "stream:"
 USER_PREFIX: Final = "user:"
 REPLAY_PREFIX: Final = "replay:"
 REPLAY_METHOD: Final = "replay"
-"""Of a remote procedure call."""
+HISTOGRAM_METHOD: Final = "replay.histogram"
+"""Of remote procedure calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,14 @@ class Steer:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """Count a replay's comments over its time."""
+
+    id: int
+    data: object
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """End a subscription."""
 
@@ -126,7 +135,7 @@ class Count:
     stream_id: str
 
 
-Action = Answer | Shut | Enter | Join | Watch | Steer | Quit | Post | Tap | Look | Count
+Action = Answer | Shut | Enter | Join | Watch | Steer | Survey | Quit | Post | Tap | Look | Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +270,8 @@ class Session:
                 return Answer(id_, c.Failed.of(Error.NOT_AVAILABLE))
             case c.Call(id_, method, data) if method == REPLAY_METHOD:
                 return Steer(id_, data)
+            case c.Call(id_, method, data) if method == HISTOGRAM_METHOD:
+                return Survey(id_, data)
             case c.Ping(id_):
                 return Answer(id_, c.Ponged())
             case _:

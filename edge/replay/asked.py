@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.api.histogram import BUCKETS_MAX
+
 POSITION_MS_MAX: Final = 31 * 86_400_000
 """Of a video: a month."""
 SPEED_MIN: Final = 0.25
 SPEED_MAX: Final = 16.0
 TIME_MS_MAX: Final = 2**53 - 1
 EPOCH_CHARS_MAX: Final = 100
+BUCKETS: Final = 100
 
 
 class AskedWrongError(ValueError):
@@ -44,10 +47,22 @@ def on_subscribe(data: object) -> Asked:
 def on_call(data: object) -> tuple[str, Asked]:
     """Read the data of a call: which channel's replay, and what of it. Raises AskedWrongError."""
     body = _members(data, {"channel", "position_ms", "speed", "paused"})
+    return _channel(body), _asked(body)
+
+
+def on_survey(data: object) -> tuple[str, int]:
+    """Read the data of a call for a histogram: of which channel's replay, and how many bars of it."""
+    body = _members(data, {"channel", "buckets"})
+    channel = _channel(body)
+    buckets = _number(body, "buckets", 1, BUCKETS_MAX)
+    return channel, BUCKETS if buckets is None else int(buckets)
+
+
+def _channel(body: Mapping[str, Any]) -> str:
     channel = body.get("channel")
     if not isinstance(channel, str):
         raise AskedWrongError("channel is not a string: the replay that is meant, as it was subscribed to")
-    return channel, _asked(body)
+    return channel
 
 
 def _asked(body: Mapping[str, Any], starts_at: int | None = None, epoch: str | None = None) -> Asked:

@@ -11,8 +11,8 @@ from edge.api.problems import Away
 from edge.protocol import commands as c
 from edge.protocol.codec import Codec
 from edge.protocol.codes import Error
-from edge.protocol.session import Steer, Watch
-from edge.replay.asked import Asked, AskedWrongError, on_call, on_subscribe
+from edge.protocol.session import Steer, Survey, Watch
+from edge.replay.asked import Asked, AskedWrongError, on_call, on_subscribe, on_survey
 from edge.replay.player import Player, Screen, Seat, Target
 from edge.replay.playhead import Playhead
 from edge.replay.reel import Reel
@@ -20,6 +20,8 @@ from edge.replay.service import FullError, NothingError, Replays
 from schemas.archive import ArchiveError, ArchiveUnavailable
 
 REPLAYS_PER_CONNECTION_MAX: Final = 2
+NOT_SUBSCRIBED: Final = "this connection is not subscribed to that replay"
+AWAY: Final = "the archive does not answer, or is behind; try again"
 
 log = structlog.get_logger()
 
@@ -73,8 +75,7 @@ class Booth:
             log.error("the archive cannot be used", error=str(error))  # noqa: TRY400 - the operator's, no trace
             self.refuse(watch, c.Failed.of(Error.NOT_AVAILABLE, "the archive cannot be used"))
         except (Away, ArchiveUnavailable):
-            words = "the archive does not answer, or is behind; try again"
-            self.refuse(watch, c.Failed.of(Error.INTERNAL, words))
+            self.refuse(watch, c.Failed.of(Error.INTERNAL, AWAY))
         except BaseException:
             self._watches.pop(watch.channel, None)
             raise
@@ -87,8 +88,27 @@ class Booth:
             return c.Failed.of(Error.BAD_REQUEST, str(error))
         player = self._players.get(channel)
         if player is None:
-            return c.Failed.of(Error.BAD_REQUEST, "this connection is not subscribed to that replay")
+            return c.Failed.of(Error.BAD_REQUEST, NOT_SUBSCRIBED)
         return c.Called(json.dumps(player.ask(asked)).encode())
+
+    async def survey(self, survey: Survey) -> None:
+        """Count a replay's comments over its time."""
+        self._desk.answer(survey.id, await self._surveyed(survey.data))
+
+    async def _surveyed(self, data: object) -> c.Result:
+        try:
+            channel, buckets = on_survey(data)
+            player = self._players.get(channel)
+            if player is None:
+                return c.Failed.of(Error.BAD_REQUEST, NOT_SUBSCRIBED)
+            found = await player.reel.histogram(buckets)
+        except AskedWrongError as error:
+            return c.Failed.of(Error.BAD_REQUEST, str(error))
+        except (Away, ArchiveUnavailable):
+            return c.Failed.of(Error.INTERNAL, AWAY)
+        if found is None:
+            return c.Failed.of(Error.NOT_AVAILABLE, "nothing is archived of it any more")
+        return c.Called(json.dumps(found.view).encode())
 
     def leave(self, channel: str) -> None:
         """End a replay."""

@@ -14,7 +14,8 @@ from typing import Any, Final, Protocol
 import structlog
 
 from edge.api.fresh import Taken
-from edge.api.history import Comments, Extent, Range
+from edge.api.histogram import Extent, Histogram
+from edge.api.history import Comments, Range
 from edge.api.problems import Away
 from edge.errors import fault
 from edge.replay.schedule import Chunk, Entry, chunk_of
@@ -46,6 +47,9 @@ class Reader(Protocol):
 
     async def extent(self, stream_id: str, epoch: str | None = None) -> Extent | None:
         """Return what there is of it."""
+
+    async def histogram(self, stream_id: str, buckets: int, epoch: str | None = None) -> Histogram | None:
+        """Count its comments over its time."""
 
 
 class Takings(Protocol):
@@ -144,6 +148,10 @@ class Reel:
         wanted = Range(limit=1, epoch=self.epoch, at=at, comments_only=False)
         found = await self._reader.read(self.stream_id, wanted)
         return found.from_seq - 1 if found is not None else self.extent.last_seq
+
+    async def histogram(self, buckets: int) -> Histogram | None:
+        """Count its comments over its time. Raises ArchiveUnavailable."""
+        return await self._reader.histogram(self.stream_id, buckets, self.epoch)
 
     async def _read(self, number: int) -> Chunk:
         after, upto = number * CHUNK_SEQS, (number + 1) * CHUNK_SEQS

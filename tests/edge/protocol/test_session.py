@@ -25,6 +25,7 @@ from edge.protocol.session import (
     Session,
     Shut,
     Steer,
+    Survey,
     Watch,
 )
 from schemas.refusals import Code
@@ -132,6 +133,7 @@ AFTER: list[tuple[str, c.Command, Callable[[Any], bool]]] = [
     ("bo", c.Subscribe(2, "replay:other", None), failed(Error.PERMISSION_DENIED)),
     ("bo", c.Subscribe(2, "replay:a/b", None), failed(Error.UNKNOWN_CHANNEL)),
     ("bo", c.Call(2, "replay", {"channel": "x"}), lambda action: action == Steer(2, {"channel": "x"})),
+    ("bo", c.Call(2, "replay.histogram", {}), lambda action: action == Survey(2, {})),
     ("bo", c.Publish(2, "replay:demo", {"text": "x"}), failed(Error.UNKNOWN_CHANNEL)),
     ("bo", c.History(2, "replay:demo", 5, None, reverse=False), failed(Error.UNKNOWN_CHANNEL)),
     # What streams are asked.

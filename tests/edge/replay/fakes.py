@@ -92,8 +92,12 @@ class Viewer:
 
     async def ask(self, **asked: Any) -> Any:
         """Say where the video is; return the answer."""
+        return await self.call("replay", **asked)
+
+    async def call(self, method: str, **asked: Any) -> Any:
+        """Call the edge; return the answer."""
         data: Any = {"channel": self.subscription.channel} | asked
-        found = await self.client.rpc("replay", json.dumps(data).encode() if self.protobuf else data)
+        found = await self.client.rpc(method, json.dumps(data).encode() if self.protobuf else data)
         return self._read(found.data)
 
     async def shows(self, *seqs: int) -> None:

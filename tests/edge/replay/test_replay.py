@@ -212,6 +212,26 @@ async def test_reading_that_cannot_keep_up_skips_and_says_so(
         assert viewer.seen.gaps == []
 
 
+@ENCODINGS
+async def test_its_comments_are_counted_over_its_time(tmp_path: Path, protobuf: bool) -> None:
+    """For a time-line; of a replay that one has, into as many parts as may be."""
+    async with cinema(tmp_path) as (on, shelf), client_of(on, protobuf=protobuf) as (client, _):
+        await shelf.store(comments(1, 100))
+        viewer = await replay(client, protobuf=protobuf, paused=True)
+        found = await viewer.call("replay.histogram", buckets=10)
+        assert (found["starts_at"], found["bucket_ms"], found["exact"]) == (AT + 1000, 9_901, True)
+        assert found["counts"] == [10] * 10
+        assert len((await viewer.call("replay.histogram"))["counts"]) == 100
+        for asked in ({"channel": "replay:other"}, {"buckets": 0}, {"buckets": 201}, {"bars": 5}):
+            with pytest.raises(ReplyError) as caught:
+                await viewer.call("replay.histogram", **asked)
+            assert caught.value.code == Error.BAD_REQUEST
+        shelf.away = True
+        with pytest.raises(ReplyError) as caught:
+            await viewer.call("replay.histogram", buckets=7)
+        assert (caught.value.code, caught.value.temporary) == (Error.INTERNAL, True)
+
+
 async def test_there_is_a_limit_a_connection(tmp_path: Path) -> None:
     """One more is refused; when one is ended, there is room again."""
     async with cinema(tmp_path) as (on, shelf), client_of(on, role="platform") as (client, _):
