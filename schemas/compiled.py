@@ -1,0 +1,322 @@
+"""Avro readers and writers made for one schema each: straight-line Python, not an interpreter of schemas.
+
+fastavro looks at the schema for each field of each record, and reads through a file object; on our records
+that is most of what a stage costs. What is made here is a function with every field written out, over bytes
+and an index. It knows what our schemas use, and is only for the plain case: where it raises anything at all,
+or does not end where the record does, `schemas.codec` asks fastavro, whose word counts.
+`tests/schemas/test_compiled.py` holds the two against each other on every record.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from textwrap import indent
+from typing import Any, Final
+
+Read = Callable[[bytes, int], tuple[Any, int]]
+"""(data, where a value begins) → (the value, where it ends)."""
+Write = Callable[[Any], bytes]
+
+VARINT_BYTES_MAX: Final = 10
+LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+SMALL_MAX: Final = 8_192
+"""Numbers below it are encoded by looking them up."""
+REMEMBERED: Final = 4_096
+"""Longer numbers, and strings of fields with few values, remembered as they are encoded."""
+
+
+class UnsupportedError(Exception):
+    """The schema has something that nothing is made for; fastavro reads and writes it."""
+
+
+def reader(schema: Mapping[str, Any]) -> Read:
+    """Make the reader of a record schema, as JSON gives it."""
+    made = _Reader()
+    body = [*made.value(schema, "v"), "return v, p"]
+    # No number of several bytes begins with 0, so that nothing is known yet.
+    head = [f"r{number} = b'\\0'; v{number} = n{number} = 0" for number in range(made.numbers)]
+    made_reader: Read = _function(["def made(d, p):", *_inner([*head, *body])], _READER_NAMES)
+    return made_reader
+
+
+def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Write:
+    """Make the writer of a record schema. ``few``: fields whose strings are often the same."""
+    made = _Writer(few)
+    body = ["o = []", *made.value(schema, "v"), 'return b"".join(o)']
+    made_writer: Write = _function([*made.functions, "def made(v):", *_inner(body)], _WRITER_NAMES)
+    return made_writer
+
+
+class _Made:
+    """What reader and writer share: names in the made code, and the schema's own names."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._named: dict[str, Mapping[str, Any]] = {}
+
+    def value(self, schema: Any, name: str) -> Iterator[str]:
+        """Yield the lines for one value, in or out of the variable ``name``."""
+        kind = schema["type"] if isinstance(schema, Mapping) else schema
+        if isinstance(schema, list):
+            if len(schema) != 2 or schema[0] != "null":
+                raise UnsupportedError(f"union {schema}")
+            yield from self.optional(schema[1], name)
+        elif kind in self._named and not isinstance(schema, Mapping):
+            yield from self.record(self._named[kind], name)
+        elif isinstance(kind, (Mapping, list)):
+            yield from self.value(kind, name)
+        elif kind == "record":
+            self._named[schema["name"]] = schema
+            yield from self.record(schema, name)
+        else:
+            make = getattr(self, f"{kind}_", None)
+            if make is None:
+                raise UnsupportedError(f"type {kind}")
+            yield from make(schema, name)
+
+    def new(self) -> str:
+        """Return a name that is not taken."""
+        self._count += 1
+        return f"x{self._count}"
+
+    def optional(self, schema: Any, name: str) -> Iterator[str]:
+        """Yield the lines for null or a value."""
+        raise NotImplementedError
+
+    def record(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        """Yield the lines for a record."""
+        raise NotImplementedError
+
+
+class _Reader(_Made):
+    """``d``: the bytes; ``p``: how far they are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def optional(self, schema: Any, name: str) -> Iterator[str]:
+        yield from ("n = d[p]; p += 1", f"if n == 0: {name} = None", "elif n == 2:")
+        yield from _inner(self.value(schema, name))
+        yield "else: raise ValueError(n)"
+
+    def record(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        parts = []
+        for field in schema["fields"]:
+            part = self.new()
+            yield from self.value(field["type"], part)
+            parts.append(f"{field['name']!r}: {part}")
+        yield f"{name} = {{{', '.join(parts)}}}"
+
+    def long_(self, _: Any, name: str) -> Iterator[str]:
+        number, self.numbers = self.numbers, self.numbers + 1
+        yield "n = d[p]"
+        yield f"if n < 128: {name} = (n >> 1) ^ -(n & 1); p += 1"
+        # No number's bytes begin another's: where they are those of the last one here, so is the number.
+        yield f"elif d.startswith(r{number}, p): {name} = v{number}; p += n{number}"
+        yield "else:"
+        yield f"    {name}, q = long(d, p); r{number} = d[p:q]; v{number} = {name}; n{number} = q - p; p = q"
+
+    int_ = long_
+
+    def string_(self, _: Any, name: str) -> Iterator[str]:
+        yield from (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
+
+    def bytes_(self, _: Any, name: str) -> Iterator[str]:
+        yield from (*_LENGTH, f"{name} = d[p:q]; p = q")
+
+    def boolean_(self, _: Any, name: str) -> Iterator[str]:
+        yield from ("n = d[p]; p += 1", "if n > 1: raise ValueError(n)", f"{name} = n == 1")
+
+    def double_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"{name} = double.unpack_from(d, p)[0]; p += 8"
+
+    def float_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"{name} = float_.unpack_from(d, p)[0]; p += 4"
+
+    def array_(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        item = self.new()
+        yield f"{name} = []"
+        yield from self._blocks([*self.value(schema["items"], item), f"{name}.append({item})"])
+
+    def map_(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        key, item = self.new(), self.new()
+        lines = [*self.string_(None, key), *self.value(schema["values"], item), f"{name}[{key}] = {item}"]
+        yield f"{name} = {{}}"
+        yield from self._blocks(lines)
+
+    def _blocks(self, lines: list[str]) -> Iterator[str]:
+        count = self.new()
+        yield from (f"{count}, p = long(d, p)", f"while {count}:")
+        # A negative count is followed by the size of the block.
+        yield f"    if {count} < 0: {count} = -{count}; _, p = long(d, p)"
+        yield f"    for _ in range({count}):"
+        yield from _inner(_inner(lines))
+        yield f"    {count}, p = long(d, p)"
+
+
+class _Writer(_Made):
+    """``o``: pieces of what is written."""
+
+    def __init__(self, few: frozenset[str]) -> None:
+        super().__init__()
+        self.functions: list[str] = []
+        self._few = few
+        self._field = ""
+
+    def optional(self, schema: Any, name: str) -> Iterator[str]:
+        yield f"o.append(b'\\0' if {name} is None else b'\\2' + {self._apart(schema)}({name}))"
+
+    def record(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        # Reading all fields first lets a run of simple ones be one tuple.
+        pieces: list[str] = []
+        for field in schema["fields"]:
+            part, self._field = self.new(), field["name"]
+            # A default for bytes is written as text in a schema: fastavro's affair.
+            if "default" in field and field["type"] != "bytes":
+                yield f"{part} = {name}.get({self._field!r}, {field['default']!r})"
+            else:
+                yield f"{part} = {name}[{self._field!r}]"
+            if simple := self._simple(field["type"], part):
+                yield from simple[0]
+                pieces += simple[1]
+                continue
+            if pieces:
+                yield f"o += ({', '.join(pieces)},)"
+                pieces = []
+            yield from self.value(field["type"], part)
+        if pieces:
+            yield f"o += ({', '.join(pieces)},)"
+
+    def _simple(self, schema: Any, name: str) -> tuple[list[str], list[str]] | None:
+        """Return lines to be run and expressions to be written; None: it takes more than that."""
+        if isinstance(schema, list) and len(schema) == 2 and schema[0] == "null":
+            return [], [f"b'\\0' if {name} is None else b'\\2' + {self._apart(schema[1])}({name})"]
+        if not isinstance(schema, str):
+            return None
+        if schema in {"long", "int"}:
+            return [], [f"small[{name}] if 0 <= {name} < {SMALL_MAX} else long({name})"]
+        if schema == "string" and self._field in self._few:
+            return [], [f"string({name})"]
+        if schema in {"string", "bytes"}:
+            lines = [f"{name} = {name}.encode()"] if schema == "string" else []
+            length = f"len({name})"
+            return [*lines, f"n{name} = {length}"], [
+                f"small[n{name}] if n{name} < {SMALL_MAX} else long(n{name})",
+                name,
+            ]
+        return None
+
+    def _apart(self, schema: Any) -> str:
+        """Return the name of a function that writes a value of ``schema``."""
+        if schema == "string":
+            return "string"
+        name, lines = self.new(), list(self.value(schema, "v"))
+        self.functions += [f"def {name}(v):", *_inner(["o = []", *lines, 'return b"".join(o)'])]
+        return name
+
+    def long_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"o.append(small[{name}] if 0 <= {name} < {SMALL_MAX} else long({name}))"
+
+    int_ = long_
+
+    def string_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"b = {name}.encode(); n = len(b); o += (small[n] if n < {SMALL_MAX} else long(n), b)"
+
+    def bytes_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"n = len({name}); o += (small[n] if n < {SMALL_MAX} else long(n), {name})"
+
+    def boolean_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"o.append(b'\\1' if {name} else b'\\0')"
+
+    def double_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"o.append(double.pack({name}))"
+
+    def float_(self, _: Any, name: str) -> Iterator[str]:
+        yield f"o.append(float_.pack({name}))"
+
+    def array_(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        item = self.new()
+        yield from self._blocks(name, f"for {item} in {name}:", list(self.value(schema["items"], item)))
+
+    def map_(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        key, item = self.new(), self.new()
+        lines = [*self.string_(None, key), *self.value(schema["values"], item)]
+        yield from self._blocks(name, f"for {key}, {item} in {name}.items():", lines)
+
+    def _blocks(self, name: str, head: str, lines: list[str]) -> Iterator[str]:
+        yield from (f"if {name}:", f"    o.append(long(len({name})))", f"    {head}")
+        yield from _inner(_inner(lines))
+        yield "o.append(b'\\0')"
+
+
+_LENGTH: Final = (
+    "n = d[p]; p += 1",
+    # Longer than 63, or negative.
+    "if n & 129: n, p = length(d, p - 1)",
+    "else: n >>= 1",
+    "q = p + n",
+)
+
+
+def _inner(lines: Any) -> Iterator[str]:
+    for line in lines:
+        yield indent(line, "    ")
+
+
+def _function(lines: list[str], names: Mapping[str, Any]) -> Any:
+    made = dict(names)
+    exec("\n".join(lines), made)  # noqa: S102 - of our own schemas
+    return made["made"]
+
+
+def _read_long(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    value, shift = byte & 127, 7
+    while byte > 127:
+        if shift >= 7 * VARINT_BYTES_MAX:
+            raise ValueError("a number of more than 10 bytes")
+        at += 1
+        byte = data[at]
+        value |= (byte & 127) << shift
+        shift += 7
+    if value >= 2**64:
+        raise ValueError("a number of more than 64 bits")
+    return (value >> 1) ^ -(value & 1), at + 1
+
+
+def _read_length(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _read_long(data, at)
+    if value < 0:
+        raise ValueError("a negative length")
+    return value, at
+
+
+def _long(number: int) -> bytes:
+    if not LONG_MIN <= number <= LONG_MAX:
+        raise OverflowError(number)
+    value, written = (number << 1) ^ (number >> 63), bytearray()
+    while value > 127:
+        written.append(value & 127 | 128)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode()
+    return _long(len(encoded)) + encoded
+
+
+_NAMES: Final[Mapping[str, Any]] = {
+    "double": struct.Struct("<d"),
+    "float_": struct.Struct("<f"),
+    "length": _read_length,
+    "small": [_long(number) for number in range(SMALL_MAX)],
+}
+_READER_NAMES: Final = {**_NAMES, "long": _read_long}
+_WRITER_NAMES: Final = {
+    **_NAMES,
+    "long": lru_cache(maxsize=REMEMBERED)(_long),
+    "string": lru_cache(maxsize=REMEMBERED)(_string),
+}
