@@ -92,12 +92,24 @@ def status(port_base: PortBase = None, data: DataDir = None, as_json: Json = Fal
     print_status(found)
 
 
-def doctor(port_base: PortBase = None, data: DataDir = None, as_json: Json = False) -> None:
-    """Say what is wrong with this machine, or with the stack that runs, and how to mend it."""
+def doctor(
+    servers: Annotated[
+        bool,
+        typer.Option("--servers", help="Look at the Kafka, Redis and archive that the settings name, too."),
+    ] = False,
+    port_base: PortBase = None,
+    data: DataDir = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is wrong with this machine, or with the stack that runs, and how to mend it.
+
+    Where a stack runs here, its servers are looked at; with --servers those that the settings name, wherever
+    they are: topics and their settings, schemas, eviction, clocks, the archive's schema.
+    """
     from livecomments.stack.addresses import stack_settings  # noqa: PLC0415
     from livecomments.stack.doctor import examine  # noqa: PLC0415
 
-    checks = examine(stack_settings(port_base, data), port_base)
+    checks = examine(stack_settings(port_base, data), port_base, servers=servers)
     well = all(check.ok for check in checks)
     if as_json:
         typer.echo(json.dumps({"ok": well, "checks": [check.to_json() for check in checks]}))

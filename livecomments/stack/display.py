@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from livecomments.stack.doctor import Check
+from livecomments.stack.findings import Check
 from livecomments.stack.inspection import StackStatus
 from livecomments.stack.spec import Plan
 from livecomments.stack.supervisor import Event, Report

@@ -11,53 +11,45 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from livecomments.exits import Failure
-from livecomments.stack import launch, packages, plan, state
+from livecomments.stack import kafkacheck, launch, packages, plan, state, storecheck
 from livecomments.stack.addresses import Ports
+from livecomments.stack.findings import Check, look_at
 from livecomments.stack.inspection import inspect
-from schemas import topics
 from schemas.settings import Settings
 
-OPEN_FILES_MIN = 4_096
+OPEN_FILES_SPARE = 500
+"""Of an edge, beside its connections."""
 PYTHON = (3, 11)
-TOPICS_LIMIT_SECONDS = 5.0
 JAVA_LIMIT_SECONDS = 20.0
 NODE_MIN = 18
 SHOWN = ("faust-streaming", "aiokafka", "redis", "websockets", "fastapi", "fastavro")
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding; ``mend`` says what to do where it is bad."""
-
-    name: str
-    ok: bool
-    detail: str
-    mend: str = ""
-
-    def to_json(self) -> dict[str, object]:
-        """Return it for ``--json``."""
-        return asdict(self)
-
-
-def examine(settings: Settings, port_base: int | None) -> list[Check]:
+def examine(settings: Settings, port_base: int | None, *, servers: bool = False) -> list[Check]:
     """Look at everything; never raises for what it finds.
 
-    ``settings`` are the stack's (``stack_settings``).
+    ``settings`` are the stack's (``stack_settings``). ``servers``: at Kafka, Redis and the archive even
+    where no stack runs here.
     """
     checks = [_python(), _versions(), _java()]
     checks += [_jars(packages.KAFKA), _jars(packages.CASSANDRA)]
-    checks += [_redis_binary(), _node(), _open_files(), _disk(settings.data)]
-    if state.running(settings.data) is None:
-        return checks + list(_ports(settings, port_base))
-    services = list(_services(settings, port_base))
-    answers = any(check.name == "kafka" and check.ok for check in services)
-    return checks + services + ([_topics(settings)] if answers else [])
+    checks += [_redis_binary(), _node(), _open_files(settings), _disk(settings.data)]
+    checks += storecheck.settings_of(settings)
+    runs = state.running(settings.data) is not None
+    checks += _services(settings, port_base) if runs else _ports(settings, port_base) if not servers else ()
+    return checks + (asyncio.run(_servers(settings)) if runs or servers else [])
+
+
+async def _servers(settings: Settings) -> list[Check]:
+    kafka, redis, archive = await asyncio.gather(
+        kafkacheck.kafka(settings.kafka), storecheck.redis(settings), storecheck.archive(settings)
+    )
+    return [*kafka, *redis, archive]
 
 
 def _python() -> Check:
@@ -85,7 +77,7 @@ def _java() -> Check:
         )
         return answer.stderr.splitlines()[0]
 
-    return _try("java", look, f"reinstall it: {packages.INSTALL}")
+    return look_at("java", look, f"reinstall it: {packages.INSTALL}")
 
 
 def _jars(jars: packages.Jars) -> Check:
@@ -103,7 +95,7 @@ def _redis_binary() -> Check:
         path, number = packages.redis_server()
         return f"redis-server {number}, {path}"
 
-    return _try("redis", look, f"install Redis, or {packages.INSTALL}")
+    return look_at("redis", look, f"install Redis, or {packages.INSTALL}")
 
 
 def _node() -> Check:
@@ -119,11 +111,15 @@ def _node() -> Check:
     return Check("page", False, "not built, and there is no node to build it with", mend)
 
 
-def _open_files() -> Check:
+def _open_files(settings: Settings) -> Check:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     shown = "unlimited" if hard == resource.RLIM_INFINITY else str(hard)
-    well = hard == resource.RLIM_INFINITY or hard >= OPEN_FILES_MIN
-    mend = f"raise the hard limit to {OPEN_FILES_MIN} or more (`ulimit -Hn`): a connection is an open file"
+    needed = settings.edge.connections_max + OPEN_FILES_SPARE
+    well = hard == resource.RLIM_INFINITY or hard >= needed
+    mend = (
+        f"raise the hard limit to {needed} or more (`ulimit -Hn`), or lower"
+        " LIVECOMMENTS_EDGE__CONNECTIONS_MAX: a connection is an open file"
+    )
     return Check("open files", well, f"at most {shown} a process", mend)
 
 
@@ -153,41 +149,3 @@ def _services(settings: Settings, port_base: int | None) -> Iterator[Check]:
         log = settings.data / "logs" / f"{each.name}.log"
         detail = f"at {each.address}, {'ready' if each.ready else each.phase}, {each.restarts} restarts"
         yield Check(each.name, each.ready, detail, f"read {log}; it is started again by itself")
-
-
-def _topics(settings: Settings) -> Check:
-    def look() -> str:
-        brokers, counts = asyncio.run(_kafka_view(settings.kafka.bootstrap))
-        missing = [topic.name for topic in topics.ALL if topic.name not in counts]
-        if missing:
-            raise LookupError(f"missing: {', '.join(missing)}")
-        return f"{len(topics.ALL)} topics on {brokers} broker(s), {settings.kafka.partitions} partitions each"
-
-    return _try("topics", look, "make them with `livecomments topics apply`")
-
-
-async def _kafka_view(bootstrap: str) -> tuple[int, dict[str, int]]:
-    """Return the number of brokers, and the partitions of each topic."""
-    from aiokafka.admin import AIOKafkaAdminClient  # noqa: PLC0415 - slow to import
-
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=bootstrap, request_timeout_ms=int(TOPICS_LIMIT_SECONDS * 1000)
-    )
-    async with asyncio.timeout(TOPICS_LIMIT_SECONDS):
-        await admin.start()
-        try:
-            described = await admin.describe_topics()
-            cluster = await admin.describe_cluster()
-        finally:
-            await admin.close()
-    return len(cluster["brokers"]), {each["topic"]: len(each["partitions"]) for each in described}
-
-
-def _try(name: str, look: Callable[[], str], mend: str) -> Check:
-    """Run a look that raises where something is wrong."""
-    try:
-        return Check(name, True, look())
-    except Failure as failure:
-        return Check(name, False, failure.message, mend)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
-        return Check(name, False, f"{type(error).__name__}: {error}", mend)
