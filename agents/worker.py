@@ -19,7 +19,7 @@ import structlog
 import uvloop
 from faust.types import TP
 
-from agents import faustapp, health, topology
+from agents import faustapp, garbage, health, topology
 from agents.board import Board
 from agents.cluster import read_epoch
 from agents.errors import LogUnavailableError
@@ -254,6 +254,7 @@ async def _main(name: str, settings: Settings) -> None:
                 tasks.append(loop.create_task(shell.watch(kafka_log)))
                 tasks.append(loop.create_task(shell.checkpoint_every(settings.stage.checkpoint_seconds)))
             tasks.append(loop.create_task(stopping.wait()))
+            garbage.settle()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()

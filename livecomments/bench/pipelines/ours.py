@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from redis.asyncio import Redis
 
-from agents import faustapp, topology
+from agents import faustapp, garbage, topology
 from agents.cluster import read_epoch
 from agents.kafka import KafkaLog
 from agents.moderate import ModerateStage
@@ -42,6 +42,7 @@ async def main(settings: Settings) -> None:
                 shell.watch(log),
                 shell.checkpoint_every(settings.stage.checkpoint_seconds),
             ]
+        garbage.settle()
         await asyncio.gather(*work)
 
 
