@@ -109,10 +109,17 @@ def test_prometheus_scrapes_every_process() -> None:
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="needs promtool (Debian: prometheus)")
 def test_promtool_takes_rules_and_configuration() -> None:
-    """Prometheus' own check finds nothing."""
-    for command, file in (("rules", "rules.yml"), ("config", "prometheus.yml")):
-        check = [str(shutil.which("promtool")), "check", command, file]
-        check = [str(shutil.which("promtool")), "check", command, file]
+    """Prometheus' own check finds nothing, and every alert fires when it should (``rules.test.yml``)."""
+    tests = yaml.safe_load((DOCKER / "prometheus/rules.test.yml").read_text(encoding="utf-8"))["tests"]
+    tested = {each["alertname"] for test in tests for each in test["alert_rule_test"] if "exp_alerts" in each}
+    rules = yaml.safe_load((DOCKER / "prometheus/rules.yml").read_text(encoding="utf-8"))
+    assert tested == {rule["alert"] for group in rules["groups"] for rule in group["rules"]}
+    for verb, what, file in (
+        ("check", "rules", "rules.yml"),
+        ("check", "config", "prometheus.yml"),
+        ("test", "rules", "rules.test.yml"),
+    ):
+        check = [str(shutil.which("promtool")), verb, what, file]
         done = subprocess.run(
             check, cwd=DOCKER / "prometheus", capture_output=True, text=True, check=False, timeout=60
         )
