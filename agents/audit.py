@@ -20,7 +20,7 @@ def audited(partition: int, item: IngestedItem, verdict: Verdict) -> Side:
         "actor_role": item["role"],
         "action": item["type"],
         "id": item["id"],
-        "command": item["command"],
+        "command": item["command"],  # without what it quotes: the schema has no place for it
         "outcome": "refused" if verdict.refusal else "applied",
         "refusal": refusal,
     }

@@ -26,10 +26,11 @@ from agents.core.commands import command, held_by
 from agents.core.policy import Policy
 from agents.core.recent import Recent
 from agents.core.rules import Rules
-from agents.core.verdicts import SILENT, Platform, hold, judge
+from agents.core.verdicts import SILENT, Platform, Verdict, hold, judge
 from agents.lists import Lists, make_lists
 from agents.log import Record
-from agents.stage import Output, PartitionState, Stage, must_follow
+from agents.notices import noticed
+from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.codec import UndecodableError, codec
 from schemas.filtering import WordList
 from schemas.policies import EVERYWHERE
@@ -71,6 +72,7 @@ class ModerateStage(Stage[ModerateState]):
         epoch: the cluster's.
         window_ms: the duplicate window.
         panel: the classifier's; None: nobody is asked.
+        partitions: of every topic.
 
     """
 
@@ -81,9 +83,16 @@ class ModerateStage(Stage[ModerateState]):
     hears = (POLICY,)
 
     def __init__(
-        self, words: WordList, epoch: str, window_ms: int = 120_000, panel: Panel | None = None
+        self,
+        words: WordList,
+        epoch: str,
+        window_ms: int = 120_000,
+        panel: Panel | None = None,
+        *,
+        partitions: int = 1,
     ) -> None:
         super().__init__()
+        self._partitions = partitions
         self._words = words
         self._raised = not epoch.endswith("-0")
         self._window_ms = window_ms
@@ -257,6 +266,7 @@ class ModerateStage(Stage[ModerateState]):
             comment = held_by(rules, item) if item["type"] == "approve" else None
             verdict = command(rules, item)
             output.before.append(audited(state.partition, item, verdict))
+            output.before += self._told(item, verdict)
         if verdict.changed and rules is not None:
             rules.origin = Origin(item["offset"], item["index"])
             state.rules[stream_id] = rules
@@ -266,6 +276,20 @@ class ModerateStage(Stage[ModerateState]):
         judged["verdict"] = verdict.verdict
         judged["refusal"] = verdict.refusal.key if verdict.refusal else None
         return judged
+
+    def _told(self, item: IngestedItem, verdict: Verdict) -> Iterator[Side]:
+        """Yield notices to the authors of comments that a command held or rejected."""
+        origin = Origin(item["offset"], item["index"])
+        for held, code in verdict.told:
+            yield noticed(
+                item["stream_id"],
+                held.user_id,
+                held.id,
+                code,
+                at=item["at"],
+                origin=origin,
+                partitions=self._partitions,
+            )
 
 
 def _entry(origin: Origin, offset: int, state: str, source_token: int, at: int = 0) -> bytes:

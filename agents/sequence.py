@@ -13,12 +13,11 @@ from agents.chunks import chunked
 from agents.core import positions
 from agents.core.sequencing import Draft, Place, Sequencer
 from agents.log import Record
+from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
-from schemas.codec import codec
-from schemas.records import NOTHING, ModeratedItem, Notice, Origin, Sequenced
-from schemas.refusals import code_of, words_of
-from schemas.routing import partition_of
-from schemas.topics import MODERATED, NOTICES, POSITIONS_CHANGELOG, SEQUENCED
+from schemas.records import NOTHING, ModeratedItem, Origin, Sequenced
+from schemas.refusals import code_of
+from schemas.topics import MODERATED, POSITIONS_CHANGELOG, SEQUENCED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,15 +163,13 @@ class SequenceStage(Stage[SequenceState]):
         )
 
     def _notice(self, item: ModeratedItem) -> Side:
-        code = code_of(item["refusal"] or "moderated")
-        notice = Notice(
-            stream_id=item["stream_id"],
-            user_id=item["user_id"],
-            id=item["id"],
-            code=int(code),
-            reason=words_of(code),
+        code, origin = code_of(item["refusal"] or "moderated"), Origin(item["offset"], item["index"])
+        return noticed(
+            item["stream_id"],
+            item["user_id"],
+            item["id"],
+            code,
             at=item["at"],
-            origin=Origin(item["offset"], item["index"]).to_wire(),
+            origin=origin,
+            partitions=self._partitions,
         )
-        partition = partition_of(item["user_id"], self._partitions)
-        return Side(NOTICES, partition, (item["user_id"].encode(), codec(NOTICES.record).encode(notice)))

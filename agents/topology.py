@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from agents.analyse import AnalyseStage
 from agents.classifiers import open_panel
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
@@ -23,11 +24,19 @@ from schemas.settings import Settings
 from schemas.topics import AUDIT, DLQ, FLAT, NOTICES
 
 STAGES: tuple[type[Stage[Any]], ...] = (IngestStage, ModerateStage, SequenceStage, SampleStage)
+BESIDE: tuple[type[Stage[Any]], ...] = (AnalyseStage,)
+"""Stages that the path of comments does not need; they run where they are asked for."""
 SINKS: tuple[type[Sink], ...] = (ArchiveSink, WindowSink, FlatSink)
-NAMES = (*(stage.name for stage in STAGES), "persist")
+NAMES = (*(stage.name for stage in STAGES), "persist", *(stage.name for stage in BESIDE))
 """Process kinds, in order of the dataflow."""
 
-_SIDES = {"ingest": (DLQ,), "moderate": (AUDIT, DLQ), "sequence": (NOTICES, DLQ), "sample": (DLQ,)}
+_SIDES = {
+    "ingest": (DLQ,),
+    "moderate": (AUDIT, NOTICES, DLQ),
+    "sequence": (NOTICES, DLQ),
+    "sample": (DLQ,),
+    "analyse": (DLQ,),
+}
 _STORES = {"archive": "archive", "window": "redis", "flat": FLAT.name}
 
 
@@ -52,11 +61,13 @@ def build(name: str, settings: Settings, epoch: str, options: Options | None = N
         case ModerateStage.name:
             window_ms = settings.limits.duplicate_window_seconds * 1000
             words, panel = WordList(wordfiles.read(settings.moderation)), open_panel(settings.moderation)
-            return ModerateStage(words, epoch, window_ms, panel)
+            return ModerateStage(words, epoch, window_ms, panel, partitions=partitions)
         case SequenceStage.name:
             return SequenceStage(epoch, settings.limits.duplicate_window_seconds * 1000, partitions)
         case SampleStage.name:
             return SampleStage(epoch, options or Options.of(settings))
+        case AnalyseStage.name:
+            return AnalyseStage(epoch)
         case _:
             raise ValueError(f"no stage is called {name!r}; there are {', '.join(NAMES)}")
 
@@ -72,7 +83,7 @@ def describe() -> Sequence[Node]:
             stage.table.name if stage.table else None,
             tuple(topic.name for topic in stage.hears),
         )
-        for stage in STAGES
+        for stage in (*STAGES, *BESIDE)
     ]
     sinks = [Node("persist", sink.name, sink.source.name, (_STORES[sink.name],), None) for sink in SINKS]
-    return [*stages, *sinks]
+    return [*stages[: len(STAGES)], *sinks, *stages[len(STAGES) :]]

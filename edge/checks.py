@@ -107,7 +107,8 @@ def refusal_of_command(
         return Refusal(Code.STREAM_EXISTS) if facts.creator and facts.creator != creator else None
     if not viewer.may_moderate(stream_id) and viewer.user_id not in {facts.creator, *facts.moderators}:
         return Refusal(Code.NOT_MODERATOR)
-    if type_ in {"ban", "timeout", "shadow", "hold"} and command["target"] == facts.creator:
+    about_user = type_ in {"ban", "timeout", "shadow", "hold"} and command.get("comment") is None
+    if about_user and command["target"] == facts.creator:
         return Refusal(Code.INVALID, "the creator of a stream cannot be banned from it")
     return None
 

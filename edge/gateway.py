@@ -37,7 +37,7 @@ from edge.tasks import end
 from schemas import streamsettings
 from schemas.codec import codec
 from schemas.items import STREAM_ID_WORDS, is_stream_id
-from schemas.records import Command, Item
+from schemas.records import Command, Item, Quoted
 from schemas.redisclient import redis_client
 from schemas.refusals import Code, Refusal
 from schemas.routing import partition_of
@@ -173,13 +173,15 @@ class Gateway:
         seconds: int | None = None,
         reason: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        comment: Quoted | None = None,
     ) -> Accepted:
         """Submit a command of a moderator; returns when it is durable. Raises as `comment` does.
 
-        What is refused is in the audit.
+        What is refused is in the audit. ``comment``: what a pin shows, or a hold takes down.
         """
         deadline = self._deadline()
         arguments = {"target": target, "seconds": seconds, "reason": reason, "settings": settings}
+        arguments["comment"] = comment
         try:
             id_ = await self._check_command(viewer, stream_id, type, id, arguments)
         except Refusal as refusal:
@@ -190,7 +192,7 @@ class Gateway:
             self._audit.refused(viewer, stream_id, type, arguments, str(error))
             raise
         text = None if settings is None else json.dumps(settings, ensure_ascii=False)
-        command = Command(target=target, seconds=seconds, reason=reason, settings=text)
+        command = Command(target=target, seconds=seconds, reason=reason, settings=text, comment=comment)
         return await self._submit(_item(type, viewer, stream_id, id_, command=command), deadline)
 
     async def _check_command(

@@ -32,6 +32,9 @@ NOTICES_PER_PARTITION_MAX = 20_000
 NOTICES_PER_USER_MAX = 200
 """The oldest go first; whoever asks for them is told that there may have been some."""
 
+Key = tuple[str, str, int]
+"""What a notice is about: stream, comment, code."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -42,7 +45,7 @@ class Box:
     channel: str
     start: int
     """Positions before this miss something."""
-    kept: OrderedDict[tuple[str, str], tuple[int, bytes]] = field(default_factory=OrderedDict)
+    kept: OrderedDict[Key, tuple[int, bytes]] = field(default_factory=OrderedDict)
     subscribers: list[Subscriber] = field(default_factory=list)
 
     def after(self, position: int) -> Iterator[tuple[int, bytes]]:
@@ -53,7 +56,7 @@ class Box:
 @dataclass(slots=True)
 class _Partition:
     boxes: dict[str, Box] = field(default_factory=dict)
-    order: OrderedDict[int, tuple[str, tuple[str, str]]] = field(default_factory=OrderedDict)
+    order: OrderedDict[int, tuple[str, Key]] = field(default_factory=OrderedDict)
     """Offset → user and comment, of all that is kept."""
     floor: int = 0
     """Up to here nothing is kept."""
@@ -82,7 +85,8 @@ class Mailroom:
         place = self._partitions.get(partition)
         if place is None:
             return
-        user_id, key = notice["user_id"], (notice["stream_id"], notice["id"])
+        # A comment that was held may be rejected after that.
+        user_id, key = notice["user_id"], (notice["stream_id"], notice["id"], notice["code"])
         box = self._box(partition, place, user_id)
         if key in box.kept:
             return

@@ -29,7 +29,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class RingEvent:
     """One event. ``mask``: lanes that show it, one bit a lane, as a signed 64-bit number."""
 
-    __slots__ = ("_body", "_record", "author", "id", "is_comment", "mask", "seq")
+    __slots__ = ("_body", "_record", "author", "id", "is_comment", "mask", "quoted", "seq")
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.seq: int = record["seq"]
@@ -37,6 +37,10 @@ class RingEvent:
         self.author: str = record["user_id"]
         self.id: str = record["id"]
         self.is_comment: bool = record["type"] == "comment"
+        self.quoted: Mapping[str, Any] | None = None
+        """The comment that a pin shows."""
+        if record["type"] == "pin":
+            self.quoted = (record["command"] or {}).get("comment")
         self._record: Mapping[str, Any] | None = record
         self._body = b""
 
@@ -45,8 +49,15 @@ class RingEvent:
         """The event as viewers see it, JSON; made at the first use."""
         if self._record is not None:
             self._body = _view(self._record)
-            self._record = None
+            if self.quoted is None:
+                self._record = None
         return self._body
+
+    def unquote(self) -> None:
+        """Show the comment no more: it was taken away."""
+        if self._record is not None and self.quoted is not None:
+            self.quoted = None
+            self._record = {**self._record, "command": {**self._record["command"], "comment": None}}
 
     def visible(self, lane: int, user_id: str) -> bool:
         """Whether a viewer sees it, deletes aside."""
@@ -233,8 +244,11 @@ class Ring:
         return found
 
     def hides(self, event: RingEvent) -> bool:
-        """Whether a comment is deleted or cleared."""
-        return event.is_comment and self.overlay.hides_comment(event.id, event.author, event.seq)
+        """Whether a comment is deleted or cleared. A pin that shows one goes on without it."""
+        hides = self.overlay.hides_comment
+        if (quoted := event.quoted) is not None and hides(quoted["id"], quoted["user_id"], quoted["seq"]):
+            event.unquote()
+        return event.is_comment and hides(event.id, event.author, event.seq)
 
     def _overlay(self, events: Sequence[Mapping[str, Any]]) -> bool:
         hides = False
@@ -254,7 +268,8 @@ class Ring:
         if len(overlay.deleted) + len(overlay.cleared) <= self._prune_at:
             return
         self._deletes = [each for each in self._deletes if each[0] > self.start]
-        overlay.deleted &= {event.id for event in self.events}.union(whom for _, whom in self._deletes)
+        held = {event.id for event in self.events} | {e.quoted["id"] for e in self.events if e.quoted}
+        overlay.deleted &= held.union(whom for _, whom in self._deletes)
         overlay.cleared = {user: seq for user, seq in overlay.cleared.items() if seq > self.start}
         self._prune_at = max(OVERLAY_ENTRIES_MAX, 2 * (len(overlay.deleted) + len(overlay.cleared)))
 
@@ -262,7 +277,7 @@ class Ring:
 def _view(record: Mapping[str, Any]) -> bytes:
     """Encode an event. One that cannot be shown is shown without its content: its seq counts all the same."""
     try:
-        view = event_view(record)
+        view = event_view(record, quoting=True)
     except (KeyError, TypeError, ValueError):
         view = {"type": record["type"], "seq": record["seq"], "at": record["at"]}
     return _encode(view).encode(errors="replace")

@@ -34,11 +34,25 @@ class OriginDict(TypedDict):
     index: int
 
 
+class Quoted(TypedDict):
+    """A comment as it stood when a moderator acted on it."""
+
+    seq: int
+    at: int
+    id: str
+    user_id: str
+    user_name: str
+    role: str
+    text: str
+    sticker: str | None
+
+
 class Command(TypedDict):
     target: str | None
     seconds: int | None
     reason: str | None
     settings: str | None
+    comment: NotRequired[Quoted | None]
 
 
 class Item(TypedDict):
@@ -138,6 +152,19 @@ class Fanout(Segment):
     reactions: dict[str, int] | None
     reacted: NotRequired[int]
     events: list[FanoutEvent]
+
+
+class Term(TypedDict):
+    term: str
+    comments: int
+
+
+class Analytics(Segment):
+    at: int
+    comments: int
+    actions: int
+    authors: bytes
+    terms: list[Term]
 
 
 class Health(TypedDict):

@@ -30,6 +30,7 @@ class Code(IntEnum):
     CAPITALS = 1016
     TOO_LONG = 1017
     REPEATED = 1018
+    REJECTED = 1019
 
     @property
     def key(self) -> str:
@@ -57,6 +58,7 @@ _WORDS = {
     Code.CAPITALS: "The comment has too many capitals.",
     Code.TOO_LONG: "The comment is longer than this stream allows.",
     Code.REPEATED: "You sent this already.",
+    Code.REJECTED: "A moderator did not let the comment through.",
 }
 
 

@@ -8,12 +8,14 @@ SHOWN_SETTINGS = ("creator", "title", "slow_mode_seconds", "members_only", "emot
 """What a stream's settings tell viewers. Not its word lists: they say how to get around them."""
 
 
-def event_view(event: Mapping[str, Any]) -> dict[str, Any]:
+def event_view(event: Mapping[str, Any], *, quoting: bool = False) -> dict[str, Any]:
     """Turn an event record into the JSON object that viewers and API clients get.
 
     A comment: ``{"type", "seq", "id", "user": {"id", "name", "role"}, "text", "at"}``, and
     ``sticker``, ``copies`` where they apply. Anything else: ``{"type", "seq", "at", "by"}`` and the
     command's arguments that are set (``target``, ``seconds``, ``reason``, ``settings``: `SHOWN_SETTINGS`).
+    ``quoting``: a pin has its ``comment`` too, for viewers to whom sampling did not show it; whoever asks for
+    that makes sure that it is not hidden meanwhile.
     """
     user = {"id": event["user_id"], "name": event["user_name"], "role": event["role"]}
     if event["type"] == "comment":
@@ -36,4 +38,6 @@ def event_view(event: Mapping[str, Any]) -> dict[str, Any]:
     if command.get("settings"):
         settings = json.loads(command["settings"])
         view["settings"] = {name: settings[name] for name in SHOWN_SETTINGS if name in settings}
+    if quoting and (quoted := command.get("comment")) is not None:
+        view["comment"] = event_view({**quoted, "type": "comment"})
     return view

@@ -35,7 +35,20 @@ EPOCH = "test-0"
 STREAM = "s"
 USERS = ("ana", "bo", "cy")
 TEXTS = ("hello", "what the heck", "darn it", "d.a.r.n", "h3ck")
-ACTIONS = ("ban", "unban", "shadow", "hold", "delete", "clear", "approve", "list", "review", "free")
+ACTIONS = (  # withdraw: hold what is shown
+    "ban",
+    "unban",
+    "shadow",
+    "hold",
+    "delete",
+    "clear",
+    "approve",
+    "list",
+    "review",
+    "free",
+    "withdraw",
+    "pin",
+)
 
 
 class Model:
@@ -47,6 +60,8 @@ class Model:
         self.action = "reject"
         self.review = False
         self.waiting: dict[str, tuple[str, str]] = {}
+        self.withdrawn: set[str] = set()
+        """Of those that wait, those that were shown before: approved, they come back under another id."""
         self.answered: set[str] = set()
         self.shown: list[tuple[str, str]] = []
         """(id, user), in order; shadowed ones are not here."""
@@ -70,8 +85,8 @@ class Model:
         elif ban != "shadow":
             self.shown.append((id_, user))
 
-    def act(self, action: str, target: str) -> None:
-        """Apply an action."""
+    def act(self, action: str, target: str, id_: str = "") -> None:
+        """Apply an action; ``id_``: its own."""
         match action:
             case "ban" | "shadow" | "hold":
                 self.bans[target] = action
@@ -84,7 +99,12 @@ class Model:
                 self.shown = [each for each in self.shown if each[1] != target]
                 self.waiting = {id_: each for id_, each in self.waiting.items() if each[1] != target}
             case "approve" if target in self.waiting:
-                self.shown.append(self.waiting.pop(target))
+                _, user = self.waiting.pop(target)
+                self.shown.append((id_ if target in self.withdrawn else target, user))
+            case "withdraw":  # a shown comment is held: `items_of` has seen to that
+                self.hidden.add(target)
+                self.waiting[target] = next(each for each in self.shown if each[0] == target)
+                self.withdrawn.add(target)
             case "list":
                 self.words, self.action = ["heck"], target
             case "review":
@@ -115,6 +135,7 @@ def items_of(plan: list[Any], model: Model) -> list[Item]:
     """Make items of a plan, and tell the model of each."""
     items: list[Item] = []
     sent: list[tuple[str, str, str]] = []
+    comments: dict[str, Item] = {}
     for number, (kind, user, pick, again) in enumerate(plan, 1):
         who = USERS[user]
         if kind == "comment" and again and sent:
@@ -124,14 +145,23 @@ def items_of(plan: list[Any], model: Model) -> list[Item]:
         elif kind == "comment":
             sent.append((uuid(number), who, TEXTS[pick % len(TEXTS)]))
             items.append(comment(STREAM, number, user=who, text=TEXTS[pick % len(TEXTS)]))
+            comments[sent[-1][0]] = items[-1]
             model.comment(*sent[-1])
+        elif kind in {"withdraw", "pin"}:
+            # Only what is shown can be held or pinned: the API looks it up.
+            if shown := model.allowed:
+                about = comments[shown[pick % len(shown)]]
+                items.append(order(STREAM, number, "hold" if kind == "withdraw" else kind, about=about))
+                model.act(kind, about["id"])
         else:
             target = who
             if kind in {"delete", "approve"}:
                 target = sent[pick % len(sent)][0] if sent else uuid(999)
             action = "hold" if again else "reject"
             items.append(_order(number, kind, target, action))
-            model.act(kind, action if kind == "list" else target)
+            if kind == "approve" and target in model.withdrawn and target in model.waiting:
+                comments[uuid(number)] = comments[target] | {"id": uuid(number)}
+            model.act(kind, action if kind == "list" else target, uuid(number))
     return items
 
 
@@ -203,6 +233,8 @@ async def test_every_way_to_look_shows_the_same_allowed_set(seed: int) -> None:
     viewers = looked_at(fanout, random)
     for name, viewer in viewers.items():
         assert left(viewer) == model.allowed, name
+    quoted = [event["comment"]["id"] for event in viewers["late"].seen if "comment" in event]
+    assert set(quoted) <= set(model.allowed)
     overlay = Overlay()
     _, _, events = fold(EPOCH, fanout)
     overlay.add_all(events)

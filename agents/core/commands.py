@@ -1,13 +1,14 @@
 """Commands: what moderators and creators do to a stream's rules, or why they may not."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from typing import Any, Final
 
 from agents.core import bans
 from agents.core.bans import Ban
 from agents.core.conduct import Manners
+from agents.core.held import HELD_MAX, Held
 from agents.core.rules import Modes, Rules
 from agents.core.verdicts import ALLOW, SHADOW, SILENT, Verdict
 from schemas import streamsettings
@@ -36,7 +37,10 @@ def command(rules: Rules, item: IngestedItem) -> Verdict:
 
 
 def held_by(rules: Rules, item: IngestedItem) -> IngestedItem | None:
-    """Return the comment that an ``approve`` lets through, as a new item at its place; None: none waits."""
+    """Return the comment that an ``approve`` lets through, as a new item at its place; None: none waits.
+
+    Its command says under which id it waited.
+    """
     arguments = item["command"]
     held = rules.held.waiting.get(arguments["target"] or "") if arguments is not None else None
     if held is None:
@@ -44,13 +48,13 @@ def held_by(rules: Rules, item: IngestedItem) -> IngestedItem | None:
     return IngestedItem(
         type="comment",
         stream_id=item["stream_id"],
-        id=held.id,
+        id=item["id"] if held.shown else held.id,
         user_id=held.user_id,
         user_name=held.user_name,
         role=held.role,
         text=held.text,
         sticker=held.sticker,
-        command=None,
+        command=arguments,
         offset=item["offset"],
         index=item["index"],
         at=item["at"],
@@ -119,6 +123,24 @@ def _ban(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
     return SHADOW if item["type"] in {"shadow", "hold"} else ALLOW
 
 
+def _hold(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
+    """Let what a user writes from now on wait; or take down one comment that is shown, to wait like these."""
+    quoted = arguments.get("comment")
+    if quoted is None:
+        return _ban(rules, item, arguments)
+    if quoted["id"] != arguments["target"]:
+        return _invalid("hold needs the comment that it is about")
+    if quoted["id"] in rules.held.waiting:
+        return SILENT  # a repeat, or a colleague was faster
+    if rules.was_taken(quoted, item["at"]):
+        return _invalid("the comment was taken away already")
+    held = Held.again(quoted, item["at"])
+    if not rules.held.put(held):
+        return _invalid(f"more than {HELD_MAX} comments wait on this stream")
+    rules.take_away(held.id, item["at"])
+    return replace(ALLOW, told=((held, Code.HELD),))
+
+
 def _unban(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
     del item
     if not arguments["target"]:
@@ -130,15 +152,20 @@ def _unban(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
 def _delete(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
     if not arguments["target"]:
         return _invalid("delete needs a comment")
-    rules.held.take(arguments["target"], item["at"])
-    return ALLOW
+    rules.take_away(arguments["target"], item["at"])
+    held = rules.held.take(arguments["target"], item["at"])
+    return replace(ALLOW, told=_rejected([held] if held is not None else []))
 
 
 def _clear(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
     if not arguments["target"]:
         return _invalid("clear needs a user")
-    rules.held.drop_user(arguments["target"], item["at"])
-    return ALLOW
+    rules.take_away(arguments["target"], item["at"])
+    return replace(ALLOW, told=_rejected(rules.held.take_user(arguments["target"], item["at"])))
+
+
+def _rejected(held: Iterable[Held]) -> tuple[tuple[Held, Code], ...]:
+    return tuple((each, Code.REJECTED) for each in held)
 
 
 def _approve(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
@@ -153,9 +180,11 @@ def _approve(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
 
 
 def _pin(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
-    del item
     if not arguments["target"]:
         return _invalid("pin needs a comment")
+    quoted = arguments.get("comment")
+    if quoted is not None and (quoted["id"] != arguments["target"] or rules.was_taken(quoted, item["at"])):
+        return _invalid("the comment was taken away already, or is another")
     rules.pinned = arguments["target"]
     return ALLOW
 
@@ -195,7 +224,7 @@ _COMMANDS: Final[dict[str, Callable[[Rules, IngestedItem, Command], Verdict]]] =
     "ban": _ban,
     "timeout": _ban,
     "shadow": _ban,
-    "hold": _ban,
+    "hold": _hold,
     "unban": _unban,
     "delete": _delete,
     "clear": _clear,

@@ -1,14 +1,15 @@
 """Comments that wait for a moderator: a stream's queue, bounded, and which of them were answered.
 
 A held comment has had its outcome as far as its id goes: the author was told «held», and a repeat of it
-changes nothing. Approving makes a new item of it, at the place of the approval.
+changes nothing. Approving makes a new item of it, at the place of the approval. One that was shown before it
+was held is deleted under its id for good: the new item has the approval's id.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from schemas.records import IngestedItem
+from schemas.records import IngestedItem, Quoted
 
 HELD_MAX: Final = 200
 """Of one stream; beyond it what would be held is refused."""
@@ -19,7 +20,7 @@ ANSWERED_MAX: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One comment. ``at``: ms since 1970; ``why``: a refusal's key, or what the classifier said."""
+    """One comment. ``at``: ms since 1970; ``why``: a refusal's key, or who held it: classifier, moderator."""
 
     id: str
     user_id: str
@@ -29,6 +30,8 @@ class Held:
     sticker: str | None
     at: int
     why: str
+    shown: bool = False
+    """Whether viewers saw it before it was held."""
 
     @classmethod
     def of(cls, item: IngestedItem, why: str) -> "Held":
@@ -42,6 +45,21 @@ class Held:
             sticker=item["sticker"],
             at=item["at"],
             why=why,
+        )
+
+    @classmethod
+    def again(cls, quoted: Quoted, at: int) -> "Held":
+        """From a comment that is shown, held at a time."""
+        return cls(
+            id=quoted["id"],
+            user_id=quoted["user_id"],
+            user_name=quoted["user_name"],
+            role=quoted["role"],
+            text=quoted["text"],
+            sticker=quoted["sticker"],
+            at=at,
+            why="moderator",
+            shown=True,
         )
 
 
@@ -78,10 +96,12 @@ class Queue:
                 del self.answered[next(iter(self.answered))]
         return held
 
-    def drop_user(self, user: str, at: int) -> None:
+    def take_user(self, user: str, at: int) -> list[Held]:
         """Take out all of a user's."""
-        for id_ in [held.id for held in self.waiting.values() if held.user_id == user]:
-            self.take(id_, at)
+        found = [held for held in self.waiting.values() if held.user_id == user]
+        for held in found:
+            self.take(held.id, at)
+        return found
 
     def to_value(self) -> dict[str, Any]:
         """As the table holds it."""

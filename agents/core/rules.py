@@ -11,7 +11,10 @@ from agents.core.bans import Ban
 from agents.core.conduct import Manners, Memory
 from agents.core.held import Held, Queue
 from schemas.filtering import WordList, build, parse
-from schemas.records import IngestedItem, Origin
+from schemas.records import IngestedItem, Origin, Quoted
+
+TAKEN_MS = 30_000
+"""From looking a comment up to the command about it in the log, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,9 @@ class Rules:
     list: WordList | None = None
     """Of ``words``."""
     memory: Memory = field(default_factory=Memory)
+    taken: dict[str, int] = field(default_factory=dict)
+    """Comments and users that were deleted and cleared just now, and when: what was looked up before that, to
+    be pinned or held, is not shown again. Not checkpointed."""
 
     def is_staff(self, user: str, role: str) -> bool:
         """Whether somebody moderates this stream."""
@@ -55,10 +61,23 @@ class Rules:
     def answer(self, item: IngestedItem, *, approved: bool) -> None:
         """Take over what became of a held comment: it was put into the queue, or approved."""
         if approved:
-            self.held.take(item["id"], item["at"])
+            waited_as = item["command"]["target"] if item["command"] is not None else None
+            self.held.take(waited_as or item["id"], item["at"])
         else:
             self.held.put(Held.of(item, ""))
         self.origin = Origin(item["offset"], item["index"])
+
+    def take_away(self, target: str, at: int) -> None:
+        """Note a delete or clear."""
+        while self.taken and (oldest := next(iter(self.taken))) and self.taken[oldest] < at - TAKEN_MS:
+            del self.taken[oldest]
+        self.taken.pop(target, None)
+        self.taken[target] = at
+
+    def was_taken(self, quoted: Quoted, at: int) -> bool:
+        """Whether a comment was deleted or cleared after it can have been looked up."""
+        times = (self.taken.get(target, 0) for target in (quoted["id"], quoted["user_id"]))
+        return any(time > max(quoted["at"], at - TAKEN_MS) for time in times)
 
     def set_words(self, words: tuple[str, ...]) -> None:
         """Take another list; it is whole from the next item on."""

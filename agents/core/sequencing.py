@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from schemas.records import Event, ModeratedItem, Origin, Refused, Sequenced
+from schemas.records import Command, Event, ModeratedItem, Origin, Refused, Sequenced
 
 NUMBERED = frozenset({"allow", "shadow", "approved"})
 MASK_ALL = -1
@@ -146,8 +146,9 @@ class Sequencer:
 
 
 def _event(item: ModeratedItem, seq: int) -> Event:
+    type_, command = _told(item)
     return Event(
-        type=item["type"],
+        type=type_,
         seq=seq,
         at=item["at"],
         id=item["id"],
@@ -156,6 +157,19 @@ def _event(item: ModeratedItem, seq: int) -> Event:
         role=item["role"],
         text=item["text"],
         sticker=item["sticker"],
-        command=item["command"],
-        mask=MASK_AUTHOR_ONLY if item["verdict"] == "shadow" or item["type"] in DISCREET else MASK_ALL,
+        command=command,
+        mask=MASK_AUTHOR_ONLY if item["verdict"] == "shadow" or type_ in DISCREET else MASK_ALL,
     )
+
+
+def _told(item: ModeratedItem) -> tuple[str, Command | None]:
+    """Return an event's type and command: holding a comment that is shown takes it down, as a delete does.
+
+    A pin alone quotes its comment from here on; a comment has no command, whatever let it through.
+    """
+    type_, command = item["type"], item["command"]
+    if type_ == "comment" or command is None:
+        return type_, None
+    if type_ == "pin" or command.get("comment") is None:
+        return type_, command
+    return "delete" if type_ == "hold" else type_, {**command, "comment": None}

@@ -32,6 +32,9 @@ def fault_of(item: Item, partition: int, partitions: int) -> str | None:  # noqa
         return _comment_fault(item)
     if item["type"] not in COMMANDS or item["command"] is None:
         return "the type is unknown, or a command has no arguments"
+    quoted = item["command"].get("comment")
+    if quoted is not None and (len(quoted["text"]) > TEXT_CHARS_MAX or _CONTROLS.search(quoted["text"])):
+        return "the comment that a command quotes is none"
     return _settings_fault(item["command"]["settings"])
 
 

@@ -23,12 +23,14 @@ class Verdict:
     """``verdict``: allow | reject | hold | shadow | approved | silent (nothing that viewers see).
 
     ``detail``: why, for the audit. ``changed``: whether the stream's rules are other than before.
+    ``told``: of a command: comments whose authors are to be told so, by a notice.
     """
 
     verdict: str
     refusal: Code | None = None
     detail: str = ""
     changed: bool = False
+    told: tuple[tuple[Held, Code], ...] = ()
 
 
 ALLOW: Final = Verdict("allow")

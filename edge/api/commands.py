@@ -34,6 +34,8 @@ class Commander:
         """
         with retry_with(self.id):
             accepted = await self.door.command(self.viewer, self.stream_id, type_, id=self.id, **arguments)
+        if arguments.get("comment") is not None and type_ == "hold":
+            type_ = "delete"  # is what viewers are told
         if type_ in TAKING:
             with suppress(Away):  # reads are refused too, then
                 await self.directory.take_away(self.stream_id, type_, arguments["target"])

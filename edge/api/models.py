@@ -20,6 +20,7 @@ UserId = Annotated[str, Field(min_length=1, max_length=TARGET_CHARS_MAX, pattern
 CommentId = Annotated[str, Field(pattern=_UUID, description="A UUID.")]
 Reason = Annotated[str, Field(max_length=REASON_CHARS_MAX, pattern=_LINE)]
 Seconds = Annotated[int, Field(ge=0, le=SECONDS_MAX)]
+Seq = Annotated[int, Field(ge=1, le=SEQ_MAX)]
 
 
 class _Request(BaseModel):
@@ -103,9 +104,14 @@ class Clear(_Request):
 
 
 class Hold(_Request):
-    """From now on what ``user`` writes waits for a moderator."""
+    """Either what ``user`` writes from now on waits for a moderator, or ``comment_id``, which is shown, does.
 
-    user: UserId
+    ``seq``: where that comment stands; without it the last comments are looked through.
+    """
+
+    user: UserId | None = None
+    comment_id: CommentId | None = None
+    seq: Seq | None = None
     seconds: Seconds | None = None
     reason: Reason | None = None
 
@@ -124,9 +130,10 @@ class WordList(_Request):
 
 
 class OnComment(_Request):
-    """A command about one comment."""
+    """A command about one comment. ``seq``: where it stands; without it the last ones are looked through."""
 
     comment_id: CommentId
+    seq: Seq | None = None
     reason: Reason | None = None
 
 

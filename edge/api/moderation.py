@@ -13,12 +13,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 
 from edge.api import models, wordtrial
-from edge.api.access import Moderator, StreamId
-from edge.api.commands import Commands
+from edge.api.access import Moderator, StreamId, moderator
+from edge.api.commands import Commander, Commands
 from edge.api.directory import BanState
-from edge.api.parts import Made
-from edge.api.problems import Invalid, NotFound
+from edge.api.parts import Made, Parts
+from edge.api.problems import Invalid, NotFound, Problem
+from edge.api.quoting import quoted
 from edge.api.streams import existing
+from edge.errors import Forbidden
+from schemas.records import Quoted
+from schemas.refusals import Code
 from schemas.views import event_view
 
 PAGE_BANS_MAX = 500
@@ -124,9 +128,11 @@ async def clear(body: models.Clear, commands: Commands) -> models.Accepted:
 
 
 @router.post("/v1/streams/{stream_id}/pin")
-async def pin(body: models.OnComment, commands: Commands) -> models.Accepted:
-    """Pin a comment; it takes the place of one that is pinned."""
-    return await commands.give("pin", target=body.comment_id.lower(), reason=body.reason)
+async def pin(body: models.OnComment, commands: Commands, parts: Made) -> models.Accepted:
+    """Pin a comment that is shown; it takes the place of one that is pinned."""
+    id_ = body.comment_id.lower()
+    comment = await _quoted(commands, parts, id_, body.seq)
+    return await commands.give("pin", target=id_, reason=body.reason, comment=comment)
 
 
 @router.post("/v1/streams/{stream_id}/unpin")
@@ -142,9 +148,21 @@ async def slow(body: models.Slow, commands: Commands) -> models.Accepted:
 
 
 @router.post("/v1/streams/{stream_id}/hold")
-async def hold(body: models.Hold, commands: Commands) -> models.Accepted:
-    """Let what a user writes from now on wait for a moderator; `DELETE …/bans/{user}` ends it."""
-    return await commands.give("hold", target=body.user, seconds=body.seconds, reason=body.reason)
+async def hold(body: models.Hold, commands: Commands, parts: Made) -> models.Accepted:
+    """Let what a user writes from now on wait for a moderator; `DELETE …/bans/{user}` ends it.
+
+    Or take down one comment that is shown: it is deleted for everybody, and waits. Approved, it comes back as
+    a new comment, at the place of the approval and with the approval's id.
+    """
+    if (body.user is None) == (body.comment_id is None):
+        raise Invalid("name either a user or a comment_id")
+    if body.comment_id is None:
+        return await commands.give("hold", target=body.user, seconds=body.seconds, reason=body.reason)
+    id_ = body.comment_id.lower()
+    if any(each["id"] == id_ for each in await parts.directory.held(commands.stream_id)):
+        return models.Accepted(id=commands.id)  # a retry, or a colleague was faster
+    comment = await _quoted(commands, parts, id_, body.seq)
+    return await commands.give("hold", target=id_, reason=body.reason, comment=comment)
 
 
 @router.get("/v1/streams/{stream_id}/held")
@@ -184,6 +202,19 @@ async def get_audit(
     del viewer
     page = await parts.audit.read(stream_id, before, limit)
     return models.Audit(entries=[_entry(each) for each in page.records], next=page.next)
+
+
+async def _quoted(commands: Commander, parts: Parts, comment_id: str, seq: int | None) -> Quoted | None:
+    """Look a comment up for who may moderate; None: who may not. The gateway refuses that, and notes it."""
+    try:
+        await moderator(commands.viewer, commands.stream_id, parts)
+    except Forbidden:
+        return None
+    except Problem as problem:
+        if problem.members.get("code") != Code.NOT_MODERATOR:
+            raise
+        return None
+    return await quoted(parts.directory, parts.history, commands.stream_id, comment_id, seq)
 
 
 def _held(row: Mapping[str, Any]) -> models.Held:

@@ -14,6 +14,7 @@ from edge.api.metrics import Metrics
 from edge.api.placement import Finder
 from edge.auth import Authenticator, Viewer
 from edge.gateway import Accepted
+from schemas.records import Quoted
 from schemas.settings import Settings
 
 READY_SECONDS = 1.0
@@ -45,6 +46,7 @@ class Door(Protocol):
         seconds: int | None = None,
         reason: str | None = None,
         settings: Mapping[str, Any] | None = None,
+        comment: Quoted | None = None,
     ) -> Accepted:
         """Return when a command is durable; raises Refusal, Forbidden."""
 

@@ -46,6 +46,7 @@ STATUS: Final[Mapping[Code, HTTPStatus]] = {
     Code.CAPITALS: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.TOO_LONG: HTTPStatus.UNPROCESSABLE_ENTITY,
     Code.REPEATED: HTTPStatus.CONFLICT,
+    Code.REJECTED: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
 _WORDS: Final = {404: "there is nothing at this path", 405: "the path has no such method"}

@@ -158,10 +158,20 @@ def slow(
 
 
 @_action
-def hold(stream: Stream, user: User, seconds: Seconds = None, reason: Reason = None) -> Request:
-    """Let what a user writes from now on wait for a moderator; `unban` ends it."""
-    body = {"user": user, "seconds": seconds, "reason": reason}
-    return Request("POST", (stream, "hold"), body, f"hold {user}")
+def hold(
+    stream: Stream,
+    user: Annotated[str | None, typer.Argument(metavar="USER", help="The user's id.")] = None,
+    comment: Annotated[
+        str | None, typer.Option("--comment", metavar="ID", help="A shown comment, instead of a user.")
+    ] = None,
+    seconds: Seconds = None,
+    reason: Reason = None,
+) -> Request:
+    """Let what a user writes from now on (until `unban`), or one shown comment, wait for a moderator."""
+    if (user is None) == (comment is None):
+        raise Failure(Exit.USAGE, "hold: name either a USER or --comment ID")
+    body = {"user": user, "comment_id": comment, "seconds": seconds, "reason": reason}
+    return Request("POST", (stream, "hold"), body, f"hold {user or comment}")
 
 
 @_action

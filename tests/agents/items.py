@@ -4,7 +4,8 @@ import json
 from typing import Any
 from uuid import UUID
 
-from schemas.records import Command, Item
+from agents.testing import START_MS
+from schemas.records import Command, Item, Quoted
 
 
 def uuid(number: int) -> str:
@@ -37,13 +38,27 @@ def order(
     target: str | None = None,
     seconds: int | None = None,
     settings: dict[str, Any] | None = None,
+    about: Item | None = None,
 ) -> Item:
+    """Return a command; ``about``: a comment that is shown, which it quotes."""
     command = Command(
         target=target,
         seconds=seconds,
         reason=None,
         settings=None if settings is None else json.dumps(settings),
     )
+    if about is not None:
+        command["target"] = about["id"]
+        command["comment"] = Quoted(
+            seq=1,
+            at=START_MS,
+            id=about["id"],
+            user_id=about["user_id"],
+            user_name=about["user_name"],
+            role=about["role"],
+            text=about["text"],
+            sticker=about["sticker"],
+        )
     return Item(
         type=type_,
         stream_id=stream,

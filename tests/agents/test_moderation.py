@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ def held(topology: TopologyDriver, stream: str = "s") -> list[str]:
     return list(state.rules[stream].held.waiting)
 
 
+def told(topology: TopologyDriver) -> list[tuple[str, str]]:
+    """Return type and id (of comments) or target of each event of the stream."""
+    return [
+        (row["type"], row["id"] if row["type"] == "comment" else (row["command"] or {})["target"])
+        for segment in topology.records("comments.sequenced")
+        for row in segment["events"]
+    ]
+
+
 HOLDING = order("s", 900, "settings", settings={"words": ["heck"], "words_action": "hold"})
 
 
@@ -64,6 +74,77 @@ async def test_a_held_comment_is_told_so_and_gets_a_place_when_it_is_approved() 
         assert ids(topology)["s"] == [uuid(900), uuid(2), uuid(1), uuid(4)]
         assert held(topology) == []
         assert audit(topology)[-1] == ("approve", "applied", None)
+
+
+async def test_a_shown_comment_that_is_held_is_deleted_and_comes_back_as_a_new_one() -> None:
+    """Viewers are told a delete, without its text; the author that it waits; approved, it has another id."""
+    async with driver() as topology:
+        shown = comment("s", 1, text="hm")
+        topology.submit([shown, order("s", 2, "hold", about=shown), order("s", 3, "hold", about=shown)])
+        await topology.settle()
+        assert told(topology) == [("comment", uuid(1)), ("delete", uuid(1))]
+        assert held(topology) == [uuid(1)]
+        assert notices(topology) == [(uuid(1), Code.HELD)]
+        for partition in range(PARTITIONS):
+            await topology.crash("moderate", partition)  # what waits is read back from its own output
+        topology.submit([order("s", 4, "approve", target=uuid(1)), order("s", 5, "approve", target=uuid(1))])
+        await topology.settle()
+        assert told(topology)[2:] == [("comment", uuid(4))]
+        again = topology.records("comments.sequenced")[-1]["events"][-1]
+        assert (again["text"], again["user_id"], again["role"]) == ("hm", "ann", "viewer")
+        assert again["command"] is None
+        assert held(topology) == []
+        quoting = [
+            row for each in topology.records("comments.sequenced") for row in each["events"] if row["command"]
+        ]
+        assert all(row["command"]["comment"] is None for row in quoting)
+        assert [row[0] for row in audit(topology)] == ["hold", "hold", "approve", "approve"]
+
+
+@pytest.mark.parametrize("answer", ["delete", "clear"])
+async def test_the_author_of_a_held_comment_is_told_that_it_was_rejected(answer: str) -> None:
+    """By its id or with all of theirs, whether it was shown before or not; once."""
+    async with driver() as topology:
+        shown = comment("s", 2)
+        topology.submit([HOLDING, comment("s", 1, text="heck"), shown, order("s", 3, "hold", about=shown)])
+        for number, id_ in enumerate((1, 2, 1), 4):
+            target = uuid(id_) if answer == "delete" else "ann"
+            topology.submit([order("s", number, answer, target=target)])
+        await topology.settle()
+        assert sorted(notices(topology)) == sorted(
+            (uuid(id_), code) for id_ in (1, 2) for code in (Code.HELD, Code.REJECTED)
+        )
+        assert held(topology) == []
+
+
+async def test_what_was_taken_away_meanwhile_is_neither_pinned_nor_held() -> None:
+    """It was looked up before that; the same for all of a user's."""
+    async with driver() as topology:
+        first, second = comment("s", 1), comment("s", 2, user="bo")
+        topology.submit([first, second])
+        topology.advance(1)
+        topology.submit([order("s", 3, "delete", target=uuid(1))])
+        topology.submit([order("s", 4, "clear", target="bo")])
+        for number, (type_, about) in enumerate(product(("pin", "hold"), (first, second)), 5):
+            topology.submit([order("s", number, type_, about=about)])
+        await topology.settle()
+        assert [row[1] for row in audit(topology)] == ["applied"] * 2 + ["refused"] * 4
+
+
+async def test_a_pin_shows_its_comment_to_all() -> None:
+    """Whatever was sampled away; the audit keeps no text."""
+    async with driver() as topology:
+        shown = comment("s", 1, text="read this")
+        topology.submit([shown, order("s", 2, "pin", about=shown)])
+        await topology.settle()
+        [pin] = [
+            row
+            for segment in topology.records("comments.fanout")
+            for row in segment["events"]
+            if row["type"] == "pin"
+        ]
+        assert (pin["mask"], pin["command"]["comment"]["text"]) == (-1, "read this")
+        assert "comment" not in topology.records("moderation.audit")[-1]["command"]
 
 
 async def test_a_held_comment_has_one_outcome_however_often_it_is_sent_or_approved() -> None:

@@ -93,6 +93,9 @@ async def test_a_platform_ban_reaches_gateways_on_every_stream(redis_url: str) -
 async def test_bans_that_come_and_go_are_written_by_themselves(redis_url: str) -> None:
     """What stays is not written again; what is lifted is gone, what is changed is changed."""
     async with projected(redis_url) as (state, store, redis):
+        async with asyncio.timeout(20):
+            while not await redis.exists(stores.stream("s")):  # the other one has written
+                await asyncio.sleep(0.01)
         rules, projection = state.rules["s"], Projection(redis)
         rules.bans |= {name: Ban("ban", None, None) for name in ("ann", "bob", "eve")}
         running = asyncio.create_task(projection.run())

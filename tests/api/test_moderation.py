@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from edge.api import quoting
 from edge.api.auditlog import AuditPage
 from edge.api.directory import BanState
 from edge.checks import Facts
 from schemas.refusals import Code
 from tests.api.fakes import World, quoted, unanswered
-from tests.api.records import AT, event, id_of, segment
+from tests.api.records import AT, comments, event, id_of, segment
 
 STREAM = "/v1/streams/demo"
 ID = id_of(1)
@@ -22,7 +23,6 @@ ID = id_of(1)
     ("method", "path", "body", "type_", "arguments"),
     [
         ("POST", "clear", {"user": "bo", "reason": "why"}, "clear", {"target": "bo", "reason": "why"}),
-        ("POST", "pin", {"comment_id": ID}, "pin", {"target": ID}),
         ("POST", "unpin", None, "unpin", {}),
         ("POST", "unpin", {}, "unpin", {}),
         ("POST", "slow", {"seconds": 5}, "slow", {"seconds": 5}),
@@ -48,8 +48,57 @@ async def test_commands(  # noqa: PLR0917 - a table
     assert answer.status == 200, answer
     [item] = here.kafka.items
     assert (item["type"], item["id"], item["role"]) == (type_, answer.json["id"], "moderator")
-    nothing = {"target": None, "seconds": None, "reason": None, "settings": None}
+    nothing = dict.fromkeys(("target", "seconds", "reason", "settings", "comment"))
     assert item["command"] == nothing | arguments
+
+
+QUOTED = {"seq": 1, "at": AT + 1000, "id": ID, "user_id": "ana", "user_name": "Ana", "role": "viewer",
+          "text": "comment 1", "sticker": None}  # fmt: skip
+
+
+@pytest.mark.parametrize("type_", ["pin", "hold"])
+@pytest.mark.parametrize("where", [{}, {"seq": 1}])
+async def test_a_command_about_a_shown_comment_quotes_it(
+    here: World, type_: str, where: dict[str, int]
+) -> None:
+    """So that it can be shown to those who did not get it, or kept to be approved."""
+    here.directory.push(comments(1, 3))
+    answer = await here.client("creator")("POST", f"{STREAM}/{type_}", {"comment_id": ID} | where)
+    assert answer.status == 200, answer
+    [item] = here.kafka.items
+    assert item["type"] == type_
+    assert item["command"] == {"target": ID, "comment": QUOTED} | dict.fromkeys(
+        ("seconds", "reason", "settings")
+    )
+    assert here.directory.took == ([("demo", "delete", ID)] if type_ == "hold" else [])
+
+
+@pytest.mark.parametrize("type_", ["pin", "hold"])
+async def test_a_comment_that_is_not_shown_is_not_pinned_or_held(
+    here: World, type_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown, deleted, another's number: 404, and no command; who may not moderate learns nothing of it."""
+    monkeypatch.setattr(quoting, "TRY_SECONDS", 0.0)
+    here.directory.push(comments(1, 3), segment([event(4, "delete", id_of(2))]))
+    client = here.client("creator")
+    for body in ({"comment_id": id_of(9)}, {"comment_id": id_of(2)}, {"comment_id": ID, "seq": 3}):
+        assert (await client("POST", f"{STREAM}/{type_}", body)).status == 404
+    viewer = here.client("viewer", "vi")
+    here.facts.known = Facts(creator="ana")
+    for id_ in (ID, id_of(9)):
+        answer = await viewer("POST", f"{STREAM}/{type_}", {"comment_id": id_})
+        assert (answer.status, answer.problem["code"]) == (403, Code.NOT_MODERATOR)
+    assert here.kafka.items == []
+
+
+async def test_holding_is_said_again_when_it_is_done(here: World) -> None:
+    """A retry meets the comment in the queue; whom or what to hold is said once."""
+    here.directory.queue.append({"id": ID})
+    client = here.client("creator")
+    assert (await client("POST", f"{STREAM}/hold", {"comment_id": ID})).status == 200
+    for body in ({}, {"comment_id": ID, "user": "bo"}):
+        assert (await client("POST", f"{STREAM}/hold", body)).status == 422
+    assert here.kafka.items == []
 
 
 async def test_ban_that_clears_is_two_commands(here: World) -> None:

@@ -129,6 +129,12 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return any(condition() for _ in range(10))
 
 
+def shown(stack: RealStack, stream: str) -> dict[str, str]:
+    """Return the comments that may be read, text → id."""
+    with urllib.request.urlopen(f"http://{stack.api}/v1/streams/{stream}/comments", timeout=10) as answer:
+        return {each["text"]: each["id"] for each in json.load(answer)["comments"]}
+
+
 def test_mod(stack: RealStack, stream: str) -> None:
     """What a moderator does binds: bans, words, slow mode, deletes, pins, the end; and it is in the audit."""
     comment = stack.run("send", stream, "first", "--user", "eve").stdout.strip()
@@ -153,13 +159,20 @@ def test_mod(stack: RealStack, stream: str) -> None:
     mod("slow", stream, "600")
     assert eventually(lambda: refused("Slow mode", "cy"))
     mod("pin", stream, comment)
-    mod("delete", stream, comment)
+    mod("hold", stream, "--comment", comment, "--reason", "hm")
+    assert eventually(lambda: comment in mod("held", stream))
+    mod("approve", stream, comment)
+    assert eventually(lambda: "first" in shown(stack, stream))
+    again = shown(stack, stream)["first"]
+    assert again != comment
+    mod("delete", stream, again, "--reason", "no")
     mod("end", stream)
     assert eventually(lambda: refused("ended", "ana"))
     audit = [json.loads(line) for line in mod("audit", stream, "--json").splitlines()]
     done = [row["action"] for row in audit]
-    assert done == ["ban", "unban", "timeout", "settings", "slow", "pin", "delete", "end"]
-    assert "ban" in mod("audit", stream, "--limit", "8").splitlines()[0]
+    wanted = ["ban", "unban", "timeout", "settings", "slow", "pin", "hold", "approve", "delete", "end"]
+    assert done == wanted
+    assert "ban" in mod("audit", stream, "--limit", "10").splitlines()[0]
 
 
 def test_not_a_moderator(stack: RealStack, stream: str) -> None:

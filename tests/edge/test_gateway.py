@@ -245,7 +245,9 @@ async def test_command_travels_with_its_arguments() -> None:
     opened, banned = (item for _, record in kafka.records for item in record["items"])
     assert opened["command"]["settings"] == '{"creator": "c", "title": "ü"}'
     assert opened["role"] == "platform"
-    assert banned["command"] == {"target": "x", "seconds": 60, "reason": "spam", "settings": None}
+    assert banned["command"] == {"target": "x", "seconds": 60, "reason": "spam"} | dict.fromkeys(
+        ("settings", "comment")
+    )
     assert banned["role"] == "viewer"
 
 

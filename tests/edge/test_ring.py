@@ -1,5 +1,6 @@
 """The ring against a model that keeps everything, and the cases that once went wrong."""
 
+import json
 from typing import Any
 
 import pytest
@@ -159,6 +160,32 @@ class TestRing(RingMachine.TestCase):  # type: ignore[name-defined,misc]
     """Runs the machine."""
 
     settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def pin(seq: int, of: Any) -> Any:
+    """Return a pin that quotes a comment."""
+    event = dict(command(seq, "pin", of["id"]))
+    names = ("seq", "at", "id", "user_id", "user_name", "role", "text", "sticker")
+    event["command"] = {**command(seq, "pin", of["id"])["command"], "comment": {n: of[n] for n in names}}  # type: ignore[dict-item]
+    return event
+
+
+@pytest.mark.parametrize("hiding", ["delete", "clear"])
+@pytest.mark.parametrize("looked_at", [False, True])
+def test_a_pin_shows_its_comment_until_that_is_taken_away(hiding: str, looked_at: bool) -> None:
+    """Whether it was encoded before or not; the pin itself stays, and so does another's."""
+    ring, first, other = made(), comment(1, user="ana"), comment(2, user="bo")
+    ring.append(step(1, 4, events=[first, other, pin(3, first), pin(4, other)]), 0.0)
+    if looked_at:
+        shown = json.loads(ring.between(2, 3)[0].body)
+        assert shown["comment"]["text"] == "comment 1"
+        assert shown["comment"]["user"] == {"id": "ana", "name": "Ana", "role": "viewer"}
+    taken = command(5, hiding, first["id"] if hiding == "delete" else "ana")
+    ring.append(step(5, 5, events=[taken]), 1.0)
+    views = [json.loads(event.body) for event in ring.between(0, 5)]
+    assert [view["seq"] for view in views] == [2, 3, 4, 5]
+    assert [view.get("comment", {}).get("text") for view in views] == [None, None, "comment 2", None]
+    assert [view.get("target") for view in views[1:3]] == [first["id"], other["id"]]
 
 
 @pytest.mark.parametrize("seq", [-1, -(2**63), POSITION_MAX + 1, 2**64 - 5, 10**30])

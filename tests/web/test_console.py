@@ -139,7 +139,7 @@ def stage(stack: RealStack, tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_one_click_actions_on_comments_and_authors(stage: Stage) -> None:
-    """Delete, clear, time out with undo, ban, pin: seen in the list, kept by the log."""
+    """Delete, clear, hold, shadow-ban, time out with undo, ban, pin: seen in the list, kept by the log."""
     for user, text in (("ann", "one"), ("bob", "two"), ("ann", "three"), ("cy", "four")):
         assert stage.say(user, text) == 201
     stage.shown("one", "two", "three", "four")
@@ -151,6 +151,18 @@ def test_one_click_actions_on_comments_and_authors(stage: Stage) -> None:
     stage.until(lambda: not stage.find(".pin"), "it is still pinned")
     stage.on("one", "clear")
     stage.shown("four")
+    assert stage.say("dan", "hm") == 201
+    stage.shown("four", "hm")
+    stage.on("hm", "withdraw")
+    stage.shown("four")
+    stage.tab("held")
+    stage.press(".card [data-act=approve]")
+    stage.shown("four", "hm")
+    stage.on("hm", "shadow")
+    stage.until(lambda: [each["kind"] for each in stage.read("/bans")["bans"]] == ["shadow"], "not shadowed")
+    assert stage.say("dan", "only for my eyes") == 201
+    stage.press("[data-act=undo]")
+    stage.until(lambda: not stage.read("/bans")["bans"], "the shadow ban was not undone")
     stage.on("four", "timeout")
     stage.until(lambda: stage.read("/bans")["bans"], "nobody is timed out")
     stage.until(lambda: stage.say("cy", "me?") == 403, "who is timed out may still comment")
@@ -162,7 +174,8 @@ def test_one_click_actions_on_comments_and_authors(stage: Stage) -> None:
     stage.tab("audit")
     stage.until(lambda: stage.find("tr.applied"), "the audit is empty")
     done = {each["action"] for each in stage.read("/audit")["entries"]}
-    assert {"delete", "pin", "unpin", "clear", "timeout", "unban", "ban"} <= done
+    wanted = {"delete", "pin", "unpin", "clear", "hold", "approve", "shadow", "timeout", "unban", "ban"}
+    assert wanted <= done
 
 
 def test_the_held_queue(stage: Stage) -> None:
@@ -220,8 +233,15 @@ def test_settings_bans_and_the_end(stage: Stage) -> None:
     stage.tab("settings")
     stage.until(lambda: stage.find("#f-slow_mode_seconds"), "there are no settings")
     stage.run("document.querySelector('#f-slow_mode_seconds').value = '30'")
+    for name in ("members_only", "emote_only"):
+        stage.press(f"#f-{name}")
     stage.press("[data-act=save-settings]")
     stage.until(lambda: stage.read("/settings")["settings"]["slow_mode_seconds"] == 30, "slow mode is not on")
+    assert stage.say("zoe", "not a member") == 403
+    assert stage.read("/settings")["settings"]["emote_only"]
+    off = {"members_only": False, "emote_only": False}
+    assert stage.ask("PUT", f"/v1/streams/{stage.stream}/settings", stage.moderator, off)[0] == 200
+    stage.until(lambda: not stage.read("/settings")["settings"]["emote_only"], "the modes are still on")
     assert stage.say("ann", "first") == 201
     assert stage.say("ann", "second") == 429
     stage.tab("bans")

@@ -114,7 +114,10 @@ function takeEvent(model, epoch, event, late) {
       remove(model, (row) => row.user.id === event.target && row.seq <= event.seq);
       break;
     case "pin":
-      model.pinned = model.rows.find((row) => row.kind === "comment" && row.id === event.target) ?? null;
+      // Sampling may have left the comment out here: the pin has it, unless it was taken away since.
+      model.pinned = event.comment
+        ? commentRow(`${epoch}:${event.comment.seq}`, event.comment, late)
+        : model.rows.find((row) => row.kind === "comment" && row.id === event.target) ?? null;
       break;
     case "unpin":
       model.pinned = null;

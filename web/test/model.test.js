@@ -40,6 +40,10 @@ test("a pin shows until it is unpinned, replaced or deleted", () => {
   assert.equal(model.pinned.id, "id-2");
   assert.equal(take(model, "e-0", applied([{ type: "unpin", seq: 5 }])).pinned, null);
   assert.equal(take(model, "e-0", applied([{ type: "delete", seq: 5, target: "id-2" }])).pinned, null);
+  const left = { ...comment(3), id: "left out", text: "not dealt to me" };
+  model = take(model, "e-0", applied([{ type: "pin", seq: 6, target: left.id, comment: left }]));
+  assert.equal(model.pinned.text, "not dealt to me");
+  assert.equal(take(model, "e-0", applied([{ type: "clear", seq: 7, target: left.user.id }])).pinned, null);
 });
 
 test("slow mode and the end are told once, in the list", () => {

@@ -42,7 +42,8 @@ export class Api {
   /** @param {string} id of a comment, shown or held */
   remove = (id) => this.#ask("DELETE", `/comments/${encodeURIComponent(id)}`);
   approve = (id) => this.#ask("POST", "/approve", { comment_id: id });
-  pin = (id) => this.#ask("POST", "/pin", { comment_id: id });
+  pin = (id, seq) => this.#ask("POST", "/pin", { comment_id: id, seq });
+  withdraw = (id, seq) => this.#ask("POST", "/hold", { comment_id: id, seq });
   unpin = () => this.#ask("POST", "/unpin", {});
   clear = (user) => this.#ask("POST", "/clear", { user });
   slow = (seconds) => this.#ask("POST", "/slow", { seconds });

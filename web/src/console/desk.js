@@ -72,7 +72,8 @@ export class Desk {
   // On comments and their authors.
 
   remove = (row) => this.#act(`Deleted a comment of ${row.user.name}`, () => this.#api.remove(row.id));
-  pin = (row) => this.#act("Pinned", () => this.#api.pin(row.id), this.unpin);
+  pin = (row) => this.#act("Pinned", () => this.#api.pin(row.id, row.seq), this.unpin);
+  withdraw = (row) => this.#act(`Took a comment of ${row.user.name} down for review`, () => this.#api.withdraw(row.id, row.seq));
   unpin = () => this.#act("Unpinned", () => this.#api.unpin());
   clear = (user) => this.#act(`Cleared what ${user.name} wrote`, () => this.#api.clear(user.id));
   unban = (user) => this.#act(`Lifted the ban of ${user}`, () => this.#api.unban(user));

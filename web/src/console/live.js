@@ -14,6 +14,7 @@ export const ACTIONS = [
   ["timeout", "t", "Time out 10 min", (desk, row) => desk.ban(row.user, "timeout", 600), "Time out"],
   ["ban", "b", "Ban", (desk, row) => desk.ban(row.user, "ban"), "Ban"],
   ["shadow", "s", "Shadow-ban", (desk, row) => desk.ban(row.user, "shadow"), "Shadow"],
+  ["withdraw", "w", "Take down for review", (desk, row) => desk.withdraw(row), "Review"],
   ["hold", "h", "Hold their comments", (desk, row) => desk.ban(row.user, "hold"), "Hold"],
   ["clear", "c", "Clear all they wrote", (desk, row) => desk.clear(row.user), "Clear"],
   ["pin", "p", "Pin", (desk, row) => desk.pin(row), "Pin"],
