@@ -251,8 +251,10 @@ class ModerateStage(Stage[ModerateState]):
 
     def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> ModeratedItem:
         stream_id = item["stream_id"]
+        rules = state.rules.get(stream_id)
+        if rules is not None:
+            item["role"] = rules.role_of(item["user_id"], item["role"])
         if item["type"] == "comment":
-            rules = state.rules.get(stream_id)
             opinion = state.opinions.get(Origin(item["offset"], item["index"])) if state.opinions else None
             if rules is None and opinion == "hold":
                 rules = state.rules[stream_id] = Rules()
@@ -262,7 +264,7 @@ class ModerateStage(Stage[ModerateState]):
                 verdict = hold(rules, item, verdict) if is_new else SILENT
             comment = None
         else:
-            rules = state.rules.get(stream_id) or Rules()
+            rules = rules or Rules()
             comment = held_by(rules, item) if item["type"] == "approve" else None
             verdict = command(rules, item)
             output.before.append(audited(state.partition, item, verdict))

@@ -58,6 +58,14 @@ class Rules:
         """Whether somebody moderates this stream."""
         return role in {"creator", "moderator", "platform"} or user == self.creator or user in self.moderators
 
+    def role_of(self, user: str, role: str) -> str:
+        """Return as what somebody takes part: whom the creator appointed has a viewer's token."""
+        if role != "viewer":
+            return role
+        if user == self.creator:
+            return "creator"
+        return "moderator" if user in self.moderators else role
+
     def answer(self, item: IngestedItem, *, approved: bool) -> None:
         """Take over what became of a held comment: it was put into the queue, or approved."""
         if approved:

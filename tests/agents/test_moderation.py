@@ -131,6 +131,26 @@ async def test_what_was_taken_away_meanwhile_is_neither_pinned_nor_held() -> Non
         assert [row[1] for row in audit(topology)] == ["applied"] * 2 + ["refused"] * 4
 
 
+async def test_whom_the_creator_appointed_takes_part_as_a_moderator() -> None:
+    """With a viewer's token: their comments are marked so, as long as they are appointed."""
+    appointed = {"moderators": ["mo"]}
+    async with driver() as topology:
+        topology.submit([order("s", 1, "open", settings={"creator": "cara"}), comment("s", 2, user="mo")])
+        topology.submit([order("s", 3, "settings", settings=appointed), comment("s", 4, user="mo")])
+        topology.submit([comment("s", 5, user="cara"), comment("s", 6, user="vi")])
+        topology.submit([order("s", 7, "settings", settings={"moderators": []}), comment("s", 8, user="mo")])
+        await topology.settle()
+        roles = [
+            (row["user_id"], row["role"])
+            for segment in topology.records("comments.sequenced")
+            for row in segment["events"]
+            if row["type"] == "comment"
+        ]
+        assert roles == [
+            ("mo", "viewer"), ("mo", "moderator"), ("cara", "creator"), ("vi", "viewer"), ("mo", "viewer"),
+        ]  # fmt: skip
+
+
 async def test_a_pin_shows_its_comment_to_all() -> None:
     """Whatever was sampled away; the audit keeps no text."""
     async with driver() as topology:
