@@ -176,6 +176,8 @@ class FrontDesk:
                 return self._dev_token(request, query)
             case "/":
                 return self._file("index.html")
+            case "/replay":
+                return self._file("replay/index.html")
             case _ if path.startswith("/static/"):
                 return self._file(path.removeprefix("/static/"))
             case _:

@@ -21,8 +21,8 @@ await build({
   outdir: output,
 });
 await build({ ...shared, entryPoints: { app: "src/page.css" }, outdir: output });
-// What the API serves: the moderators' console, and the operators' board of live streams.
-for (const name of ["console", "board"]) {
+// The replay page, at the edge; and what the API serves: the moderators' console, the operators' board.
+for (const name of ["replay", "console", "board"]) {
   await build({
     ...script,
     entryPoints: { [name]: `src/${name}/${name}.js`, [`${name}-style`]: `src/${name}/${name}.css` },

@@ -209,6 +209,8 @@ def test_limits_hold_for_viewers_behind_a_proxy() -> None:
 def static(tmp_path: Path) -> Path:
     (tmp_path / "index.html").write_text("<p>page")
     (tmp_path / "app.js").write_text("1")
+    (tmp_path / "replay").mkdir()
+    (tmp_path / "replay" / "index.html").write_text("<p>again")
     (tmp_path.parent / "secret").write_text("secret")
     return tmp_path
 
@@ -222,6 +224,7 @@ def test_pages(static: Path) -> None:
         b"<p>page",
         "text/html; charset=utf-8",
     )
+    assert desk.page("/replay?stream=s").body == b"<p>again"
     assert desk.page("/static/app.js").headers["Content-Type"].startswith("text/javascript")
     assert desk.page("/metrics").status_code == 200
     assert b"livecomments_edge_connections 7.0" in desk.page("/metrics").body

@@ -4,6 +4,9 @@
  * Everything that is decided is in `connection`, `model` and `position`; this renders it, once a frame at
  * most. Theme it with the CSS variables of `styles.js`; `theme="light|dark"` overrides the system's choice.
  *
+ * With `makeConnection` it shows another connection than a live one, as the replay page does; there is nothing to
+ * write then. `replayHref`: where a stream that has ended is watched again.
+ *
  * Properties: `stream`, `url` (default: this host's edge), `token` (none: a guest, read-only), `getToken`
  * (function, called when the token has expired), `heading`, `pace` (read-only). Methods: `goOffline()`,
  * `goOnline()`, `snapshot()`. Event `live-change`: something changed, at most once a frame.
@@ -38,6 +41,8 @@ export class LiveComments extends LitElement {
     heading: {},
     getToken: { attribute: false },
     emoji: { attribute: false },
+    makeConnection: { attribute: false },
+    replayHref: { attribute: "replay-href" },
     _status: { state: true },
   };
 
@@ -57,6 +62,7 @@ export class LiveComments extends LitElement {
     super();
     this.heading = "Live chat";
     this.emoji = EMOJI;
+    this.makeConnection = (options) => new LiveConnection(options);
   }
 
   connectedCallback() {
@@ -119,7 +125,7 @@ export class LiveComments extends LitElement {
     this.#connection = null;
     [this.#unseen, this.#lastCount, this.#refusal, this.#stuck] = [0, 0, "", true];
     if (!this.stream) return;
-    this.#connection = new LiveConnection({
+    this.#connection = this.makeConnection({
       url: this.url || edgeHere(),
       stream: this.stream,
       token: this.token,
@@ -161,20 +167,27 @@ export class LiveComments extends LitElement {
         ${this.#stuck ? nothing : this.#newButton()}
         ${floatLayer(this.#floating, (key) => this.#landed(key))}
       </div>
-      ${reactionBar(this.emoji, model.reactions, connection.readOnly || connection.status !== "live", (emoji) => connection.react(emoji))}
-      ${this.#composer(connection)} ${this.#footer(connection)}
+      ${connection.replayed ? nothing : this.#below(connection)}
       <p class="unseen" role="status">${this.#announcer.words}</p>
     `;
   }
 
-  #header({ status, reason, model }) {
+  #below(connection) {
+    const { model } = connection;
+    return html`
+      ${reactionBar(this.emoji, model.reactions, connection.readOnly || connection.status !== "live", (emoji) => connection.react(emoji))}
+      ${this.#composer(connection)} ${this.#footer(connection)}
+    `;
+  }
+
+  #header({ status, reason, model, replayed }) {
     return html`<header part="header">
       <h2>${this.heading}</h2>
       ${model.viewers >= 0
         ? html`<span class="viewers" title="Viewers">${eyeIcon}${number(model.viewers)}
             <span class="unseen">${model.viewers === 1 ? "viewer" : "viewers"}</span></span>`
         : nothing}
-      <span class="state ${status}" role="status" title=${reason || nothing}>${STATES[status]}</span>
+      <span class="state ${status}" role="status" title=${reason || nothing}>${replayed && status === "live" ? "Replay" : STATES[status]}</span>
     </header>`;
   }
 
@@ -223,6 +236,9 @@ export class LiveComments extends LitElement {
     const hint = model.ended ? "The stream has ended" : readOnly ? "You are watching as a guest" : "Say something…";
     const left = TEXT_CHARS_MAX - this.#draft.length;
     return html`<form part="composer" @submit=${this.#submit}>
+      ${model.ended && this.replayHref
+        ? html`<p class="again"><a href=${this.replayHref}>Watch it again, with what was said</a></p>`
+        : nothing}
       ${this.#refusal
         ? html`<p class="refusal" role="alert">${this.#refusal}
             <button type="button" aria-label="Dismiss" @click=${() => this.#refuse("", 0)}>×</button></p>`
@@ -332,8 +348,9 @@ const sendIcon = html`<svg viewBox="0 0 24 24" width="18" height="18" aria-hidde
   <path fill="currentColor" d="M3.4 20.4 21 12.9a1 1 0 0 0 0-1.8L3.4 3.6a.6.6 0 0 0-.8.7L4.6 11l8.4 1-8.4 1-2 6.7a.6.6 0 0 0 .8.7Z" />
 </svg>`;
 
-function emptyText({ status, reason }) {
+function emptyText({ status, reason, replayed }) {
   if (status === "refused") return `The server ended the connection: ${reason || "no reason given"}.`;
+  if (replayed && status === "live") return "Nobody has said anything yet.";
   return status === "live" ? "No comments yet. Say the first word." : "Waiting for the stream…";
 }
 

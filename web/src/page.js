@@ -6,41 +6,12 @@
  */
 import "./live-comments.js";
 import { Away, SECONDS } from "./pace.js";
+import { byId, developmentToken, drawCrowd, query, remembered, setText, setUpTheme, stream, user } from "./site.js";
 
-const DEFAULT_STREAM = "demo";
 const NAME_TYPED_MS = 600;
-const byId = (id) => document.getElementById(id);
-
-const query = new URLSearchParams(location.search);
-const stream = query.get("stream") || DEFAULT_STREAM;
-const user = query.get("user") || remembered("livecomments.user", () => `web-${randomName()}`);
 const chat = byId("chat");
 const away = new Away();
 const opened = Date.now();
-
-/**
- * A token from the edge, which gives one on a developer's machine only; "" elsewhere: a guest, who reads.
- *
- * @returns {Promise<string>}
- */
-async function developmentToken(name) {
-  try {
-    const answer = await fetch(`dev/token?${new URLSearchParams({ stream, user, name })}`);
-    return answer.ok ? (await answer.json()).token : "";
-  } catch {
-    return "";
-  }
-}
-
-function remembered(key, make) {
-  const value = localStorage.getItem(key) ?? make();
-  localStorage.setItem(key, value);
-  return value;
-}
-
-function randomName() {
-  return Array.from(crypto.getRandomValues(new Uint8Array(4)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 async function enter(name) {
   chat.getToken = () => developmentToken(name);
@@ -60,20 +31,6 @@ function setUpName() {
     }, NAME_TYPED_MS);
   });
   return field.value || user;
-}
-
-function setUpTheme() {
-  const choose = (theme) => {
-    document.documentElement.dataset.theme = theme;
-    chat.theme = theme;
-  };
-  const system = matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
-  choose(query.get("theme") || localStorage.getItem("livecomments.theme") || system);
-  byId("theme").addEventListener("click", () => {
-    const theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    localStorage.setItem("livecomments.theme", theme);
-    choose(theme);
-  });
 }
 
 function setUpNetwork() {
@@ -101,10 +58,6 @@ function show() {
   byId("video").dataset.lost = away.now;
   byId("gaps").dataset.bad = live.gaps > 0;
   byId("duplicates").dataset.bad = live.duplicates > 0;
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
 
 function outcome({ state, reason, seq, lastCatchUp }) {
@@ -144,23 +97,11 @@ function bars(counts, now) {
     .join("");
 }
 
-function drawCrowd() {
-  const heads = [];
-  for (let row = 0; row < 3; row += 1) {
-    for (let i = 0; i < 30 - row * 4; i += 1) {
-      const x = (i + (row % 2) / 2) * (27 + row * 5) + ((i * 7919) % 9);
-      const y = 52 + row * 26 + ((i * 104729) % 13);
-      const r = 9 + row * 3;
-      heads.push(`<g class="row${row}"><circle cx="${x}" cy="${y}" r="${r}"/><rect x="${x - r * 1.5}" y="${y + r * 0.8}" width="${r * 3}" height="90" rx="${r}"/></g>`);
-    }
-  }
-  document.querySelector(".crowd").innerHTML = heads.join("");
-}
-
 byId("title").textContent = stream;
 document.title = `${stream} · livecomments`;
+chat.replayHref = byId("replay").href = `replay?${new URLSearchParams({ stream })}`;
 drawCrowd();
-setUpTheme();
+setUpTheme(chat);
 setUpNetwork();
 chat.addEventListener("live-change", show);
 setInterval(tick, 1000);

@@ -162,6 +162,8 @@ export const styles = css`
   .send:disabled { cursor: default; opacity: 0.4; }
   .send svg:dir(rtl) { transform: scaleX(-1); }
   .wait { font-weight: 700; font-variant-numeric: tabular-nums; }
+  .again { padding: 2px 6px 8px; text-align: center; }
+  a { color: var(--accent); }
   .refusal { display: flex; gap: 8px; align-items: start; padding: 0 6px 8px; color: var(--bad); font-size: 0.92em; }
   .refusal button { margin-inline-start: auto; border: 0; background: none; padding: 0 6px; color: inherit; }
   footer {

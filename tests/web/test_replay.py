@@ -1,0 +1,71 @@
+"""The replay page in a browser, against a real stack: a stream that is over, in step with its video."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import ActionChains, Chrome
+
+from tests.real import RealStack
+from tests.web.browser import Page, browser
+
+pytestmark = pytest.mark.integration
+COUNT = 12
+STEP_MS = 250
+TEXTS = (
+    "return [...document.getElementById('chat').shadowRoot.querySelectorAll('.row[data-seq] .text')]"
+    ".map((each) => each.textContent.trim())"
+)
+
+
+def said_and_over(stack: RealStack, stream: str, tmp_path: Path) -> list[str]:
+    """Let a crowd say something for a few seconds, and end the stream; return what was said."""
+    rows = [{"t_ms": n * STEP_MS, "user": f"u{n}", "text": f"text {n}"} for n in range(COUNT)]
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    done = stack.run("replay-log", str(log), "--stream", stream)
+    assert done.returncode == 0, done.stderr
+    done = stack.run("mod", "end", stream)
+    assert done.returncode == 0, done.stderr
+    return [str(row["text"]) for row in rows]
+
+
+def state(page: Page) -> dict[str, Any]:
+    return dict(page.run("return window.__replay ?? {}"))
+
+
+def press(chrome: Chrome, *keys: str) -> None:
+    ActionChains(chrome).send_keys(*keys).perform()
+
+
+def test_a_stream_that_is_over_is_watched_again(stack: RealStack, tmp_path: Path) -> None:
+    """Found from the ended stream's page; played, paused and moved by keys; a deletion leaves the screen."""
+    stream = f"replay-{uuid.uuid4().hex[:12]}"
+    texts = said_and_over(stack, stream, tmp_path)
+    with browser(tmp_path / "profile") as chrome:
+        page = Page(chrome, f"http://{stack.edge}/?stream={stream}&user=viewer")
+        link = "document.getElementById('chat').shadowRoot.querySelector('.again a')"
+        page.until(lambda: page.run(f"return !!{link}"), "the ended stream has no link to its replay")
+        page.run(f"{link}.click()")
+        page.until(lambda: state(page).get("durationMs"), "the replay does not begin")
+        assert state(page)["durationMs"] >= (COUNT - 1) * STEP_MS * 0.8
+        page.until(lambda: state(page)["bars"], "there is no histogram")
+        page.until(lambda: f"{COUNT} comments in" in page.text_of("fact"), "they are not counted")
+        page.until(lambda: page.run(TEXTS) == texts, "not all is played")
+        page.until(lambda: state(page)["paused"], "it does not stop at its end")
+        press(chrome, "0")
+        page.until(lambda: len(page.run(TEXTS)) <= 1, "a jump back does not empty the list")
+        assert state(page)["positionMs"] == 0
+        press(chrome, "5")
+        page.until(lambda: 3 <= len(page.run(TEXTS)) < COUNT, "a jump forth does not show what came before")
+        kept = page.run(TEXTS)
+        assert kept == texts[: len(kept)]
+        id_ = page.run("return document.getElementById('chat').shadowRoot.querySelector('.row').dataset.id")
+        done = stack.run("mod", "delete", stream, id_)
+        assert done.returncode == 0, done.stderr
+        page.until(lambda: page.run(TEXTS) == kept[1:], "a deletion does not leave the screen")
+        slider = "document.getElementById('timeline').shadowRoot.querySelector('input')"
+        assert " of " in page.run(f"return {slider}.getAttribute('aria-valuetext')")
+        assert page.errors() == []
