@@ -20,6 +20,8 @@ import uvloop
 from faust.types import TP
 
 from agents import faustapp, garbage, health, topology
+from agents.analyse import AnalyseStage
+from agents.analytics import Analytics
 from agents.board import Board
 from agents.cluster import read_epoch
 from agents.errors import LogUnavailableError
@@ -288,6 +290,10 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
         projection = Projection(redis_client(settings.redis))
         helpers.append(projection.run())
         on_effects = projection.changed
+    if isinstance(stage, AnalyseStage):
+        analytics = Analytics(redis_client(settings.redis))
+        helpers.append(analytics.run())
+        on_effects = analytics.changed
     if board is not None:
         helpers.append(board.run())
         on_effects = board.changed

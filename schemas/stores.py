@@ -15,6 +15,8 @@
 | ``live:{stream}`` | hash | ``viewers users edges p50_ms p99_ms queue_ms sampled why rate arrivals_per_s
 shown_per_s``; JSON ``lanes`` (comments of each lane in 10 s), ``reactions``; written by sample, expires |
 | ``live`` | sorted set | streams that are watched; score: viewers. One without a hash is over: take it out |
+| ``analytics:{stream}`` | string | JSON ``minutes`` and ``rising`` (`agents/analytics.py`); written by
+  analyse where that runs, expires |
 | ``streams`` | sorted set | known streams; score: creation, ms since 1970 |
 | ``edges`` | hash | edge name → ``"<valid until, ms> <JSON>"``: address, load, capacity, draining |
 | ``limits:{stream}:{user}`` | hash | the gateways' token bucket (``edge/facts.py``) |
@@ -33,6 +35,8 @@ REVOKED = "revoked"
 LIVE = "live"
 LIVE_SECONDS = 30
 """After which a stream of which no edge reports is off the live board."""
+ANALYTICS_SECONDS = 2 * 3600
+"""After which a stream on which nothing is said has no analytics."""
 WINDOW_SECONDS = 15 * 60
 """How long a window serves catch-up."""
 
@@ -87,6 +91,11 @@ def bans(stream_id: str) -> str:
 def live(stream_id: str) -> str:
     """Key of what is known of a stream's viewers now."""
     return f"live:{stream_id}"
+
+
+def analytics(stream_id: str) -> str:
+    """Key of what was counted of a stream."""
+    return f"analytics:{stream_id}"
 
 
 def members(stream_id: str) -> str:

@@ -62,6 +62,7 @@ DLQ = Topic("comments.dlq", "none", "dead", 7 * DAY_MS)
 FLAT = Topic("comments.flat", "stream", "flat", 7 * DAY_MS)
 HEALTH = Topic("stream.health", "stream", "health", HOUR_MS, settings=_BROKER_TIME)
 REACTIONS = Topic("stream.reactions", "stream", "reaction", HOUR_MS, settings=_BROKER_TIME)
+ANALYTICS = Topic("stream.analytics", "stream", "analytics", 7 * DAY_MS, settings=_BROKER_TIME)
 POLICY = Topic("moderation.policy", "none", "policy", None, compacted=True)
 AUDIT = Topic("moderation.audit", "stream", "audit", 365 * DAY_MS)
 
@@ -69,6 +70,7 @@ POSITIONS_CHANGELOG = Topic("sequence-positions-changelog", "stream", "position"
 FANOUT_POSITIONS_CHANGELOG = Topic(
     "sample-fanout-positions-changelog", "stream", "position", None, compacted=True
 )
+ANALYTICS_CHANGELOG = Topic("analyse-streams-changelog", "stream", "position", None, compacted=True)
 RULES_CHANGELOG = Topic("moderate-rules-changelog", "stream", "rules", None, compacted=True)
 
 META = Topic("livecomments.meta", "none", "", None, compacted=True)
@@ -91,11 +93,13 @@ ALL: tuple[Topic, ...] = (
     FLAT,
     HEALTH,
     REACTIONS,
+    ANALYTICS,
     POLICY,
     AUDIT,
     POSITIONS_CHANGELOG,
     FANOUT_POSITIONS_CHANGELOG,
     RULES_CHANGELOG,
+    ANALYTICS_CHANGELOG,
     META,
 )
 

@@ -122,16 +122,16 @@ def doctor(
 
 
 def _worker_counts(given: list[str]) -> dict[str, int]:
-    from livecomments.stack.plan import PROCESSES_MAX, STAGES  # noqa: PLC0415
+    from livecomments.stack.plan import BESIDE, PROCESSES_MAX, STAGES  # noqa: PLC0415
 
     counts = {}
     for each in given:
         stage, _, count = each.partition("=")
-        if stage not in STAGES or not count.isdigit() or not 1 <= int(count) <= PROCESSES_MAX:
+        if stage not in {*STAGES, *BESIDE} or not count.isdigit() or not 1 <= int(count) <= PROCESSES_MAX:
             raise Failure(
                 Exit.USAGE,
                 f"--workers {each}: write STAGE=N, with N from 1 to {PROCESSES_MAX} and a STAGE of"
-                f" {', '.join(STAGES)}",
+                f" {', '.join((*STAGES, *BESIDE))}",
             )
         counts[stage] = int(count)
     return counts

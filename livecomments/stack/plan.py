@@ -4,7 +4,7 @@ The environment says only what is the stack's own (addresses, directory, names);
 set with ``LIVECOMMENTS_…`` is inherited.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from livecomments.stack.spec import Command, Plan, Probe, Service, Task
 from schemas.settings import Settings, environment_name
 
 STAGES = ("ingest", "moderate", "sequence", "sample", "persist")
+BESIDE = ("analyse",)
+"""Stages that the path of comments does not need: they run when `up --workers` names them."""
 READY_SECONDS = 90.0
 TOPICS_SECONDS = 60.0
 SCHEMA_SECONDS = 120.0
@@ -25,11 +27,21 @@ WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not bound
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many processes of each kind; stages that are not named have one."""
+    """How many processes of each kind; stages that are not named have one, those of `BESIDE` none."""
 
     edges: int = 1
     workers: Mapping[str, int] = field(default_factory=dict)
     cassandra: bool = False
+
+    def stages(self) -> Sequence[tuple[str, str, int]]:
+        """Return (stage, service name, number) of every process of a stage."""
+        counts = dict.fromkeys(STAGES, 1) | dict(self.workers)
+        return [
+            (stage, name, number)
+            for stage in (*STAGES, *BESIDE)
+            if stage in counts
+            for number, name in enumerate(_numbered(stage, counts[stage]), start=1)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +58,7 @@ class Tools:
 def service_names(shape: Shape) -> tuple[str, ...]:
     """Return every service's name, in the order in which they are shown."""
     stores = ("kafka", "redis", "cassandra") if shape.cassandra else ("kafka", "redis")
-    stages = [name for stage in STAGES for name in _numbered(stage, shape.workers.get(stage, 1))]
+    stages = [name for _, name, _ in shape.stages()]
     return (*stores, *stages, *_numbered("edge", shape.edges), "api")
 
 
@@ -66,11 +78,7 @@ def make(
     """
     here = settings_at(settings, ports, directory, cassandra=shape.cassandra)
     ours = _Ours(here, tools.python, directory)
-    stages = [
-        ours.stage(stage, name, number, spare_port())
-        for stage in STAGES
-        for number, name in enumerate(_numbered(stage, shape.workers.get(stage, 1)), start=1)
-    ]
+    stages = [ours.stage(stage, name, number, spare_port()) for stage, name, number in shape.stages()]
     edges = [
         ours.edge(name, port)
         for name, port in zip(_numbered("edge", shape.edges), ports.edges(shape.edges), strict=True)
