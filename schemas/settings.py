@@ -93,8 +93,6 @@ class Edge(_Section):
     """Where segments come from; docs/feeds.md says which when."""
     window_ms: Annotated[int, Field(ge=0, le=5_000)] = 50
     """Frames of a stream leave at most this often; the first after a pause at once. 0: always at once."""
-    outbox_bytes_max: Annotated[int, Field(ge=4_096)] = 256 * 1024
-    """Waiting for one slow viewer; beyond it lane frames are skipped, then the socket is closed."""
     ring_events_max: Annotated[int, Field(ge=100)] = 5_000
     """Of one stream, kept for catch-up."""
     ring_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
@@ -157,6 +155,8 @@ class Api(_Section):
     """HTTP."""
     request_bytes_max: Annotated[int, Field(ge=1_024)] = 256 * 1024
     """Of one request's body."""
+    list_bytes_max: Annotated[int, Field(ge=1_024)] = 8 * 1024 * 1024
+    """The same, of a platform-wide list of words (``PUT /v1/words/{name}``)."""
 
 
 class Auth(_Section):

@@ -73,7 +73,9 @@ def build_app(parts: Parts) -> FastAPI:
     app.include_router(console.router)
     problems.install(app, _methods)
     app.add_exception_handler(registry.RegistryError, _registry_error)
-    app.add_middleware(Guard, metrics=parts.metrics, request_bytes_max=parts.settings.api.request_bytes_max)
+    api = parts.settings.api
+    large = {("PUT", "/v1/words/"): max(api.list_bytes_max, api.request_bytes_max)}
+    app.add_middleware(Guard, metrics=parts.metrics, request_bytes_max=api.request_bytes_max, large=large)
     # The outermost, so that problems can be read by pages too.
     origins = parts.settings.edge.origins
     app.add_middleware(

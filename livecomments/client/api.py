@@ -49,17 +49,18 @@ class Unreachable(ApiError):  # noqa: N818 - the same
 
 
 class Api:
-    """One API; to be used as an async context manager."""
+    """One API; to be used as an async context manager. ``seconds``: for one answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, seconds: float = REQUEST_SECONDS) -> None:
         self._url = url
+        self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         """Open; nothing is connected yet."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # whoever asks bounds how much they ask at once
-            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS, connect=CONNECT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self._seconds, connect=CONNECT_SECONDS),
         )
         return self
 

@@ -22,7 +22,10 @@ from livecomments.options import DataDir, Json, PortBase
 AUDIT_LIMIT = 50
 AUDIT_MAX = 10_000
 AUDIT_PAGE = 100
-WORDS_FILE_BYTES_MAX = 1024 * 1024
+WORDS_FILE_BYTES_MAX = 8 * 1024 * 1024
+ANSWER_SECONDS = 10.0
+WORDS_SECONDS = 60.0
+"""For a list of 100,000 to be durable in every partition."""
 
 app = typer.Typer(
     help="Moderate a stream: bans, deletes, slow mode, words, pins.",
@@ -53,13 +56,20 @@ class Who:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: ``path`` below ``/v1/streams/``; ``what`` it does, in words."""
+    """One request: ``path`` below ``/v1/<root>/``; ``what`` it does, in words; ``stream``: of its token."""
 
     method: str
     path: tuple[str, ...]
     body: Mapping[str, Any] | None
     what: str
     query: Mapping[str, Any] | None = None
+    root: str = "streams"
+    seconds: float = ANSWER_SECONDS
+
+    @property
+    def stream(self) -> str | None:
+        """The stream that it is about; None: all."""
+        return self.path[0] if self.root == "streams" else None
 
 
 def _action(function: Callable[..., Request]) -> Callable[..., None]:
@@ -200,23 +210,41 @@ def end(stream: Stream, reason: Reason = None) -> Request:
 
 @app.command()
 def words(  # noqa: PLR0917 - Typer calls it by name
-    stream: Stream,
+    stream: Annotated[
+        str | None, typer.Argument(metavar="STREAM", help="The stream's id; not with --platform.")
+    ] = None,
     listed: Annotated[list[str] | None, typer.Argument(metavar="[WORD]…", help="The whole list.")] = None,
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="One word or phrase a line; # for remarks.")
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Make the list empty.")] = False,
+    platform: Annotated[
+        str | None,
+        typer.Option("--platform", metavar="NAME", help="Set the list of that name for all streams."),
+    ] = None,
     as_user: As = "operator",
     role: Role = "platform",
     port_base: PortBase = None,
     data: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Set the stream's list of words that are refused; without any, show it."""
+    """Set the list of words that are refused, a stream's or all streams'; without any, show the stream's."""
     who = Who(as_user, role, port_base, data)
     given = [*(listed or []), *(_lines(file) if file is not None else [])]
+    if platform is not None and stream is not None:
+        given.insert(0, stream)
     if given and none:
         raise Failure(Exit.USAGE, "words: either --none or words, not both")
+    if platform is not None:
+        if not (given or none):
+            raise Failure(Exit.USAGE, "words: --platform needs words, --file or --none")
+        what = f"words of {platform}"
+        ask(who, Request("PUT", (platform,), {"words": given}, what, root="words", seconds=WORDS_SECONDS))
+        told = {"list": platform, "rules": len(given)}
+        typer.echo(json.dumps(told) if as_json else f"{platform}: {len(given)} rules for all streams")
+        return
+    if stream is None:
+        raise Failure(Exit.USAGE, "words: name a STREAM, or a list for all with --platform")
     if given or none:
         ask(who, Request("PUT", (stream, "settings"), {"words": given}, "words"))
         now = given
@@ -294,15 +322,15 @@ def ask(who: Who, request: Request) -> dict[str, Any]:
     from livecomments.stack.addresses import stack_settings  # noqa: PLC0415
 
     settings = stack_settings(who.port_base, who.data)
-    bearer = Minter(settings).mint(who.as_user, request.path[0], who.role)
+    bearer = Minter(settings).mint(who.as_user, request.stream, who.role)
     key = str(uuid_utils.uuid7())
     body = request.body
     if body is not None:
         body = {name: value for name, value in body.items() if value is not None}
 
     async def settle() -> dict[str, Any]:
-        async with Api(api_url(settings)) as api:
-            path = path_of("streams", *request.path)
+        async with Api(api_url(settings), request.seconds) as api:
+            path = path_of(request.root, *request.path)
             if request.method == "GET":
                 return await api.ask("GET", path, bearer, query=request.query)
             return await api.settle(request.method, path, bearer, body, query=request.query, key=key)

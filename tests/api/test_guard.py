@@ -1,6 +1,7 @@
 """What every request meets: bounds on bodies, JSON alone, problems for all errors, counts, origins."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,44 @@ async def test_oversized_while_it_comes(tmp_path: Path) -> None:
         fits = b'{"text": "' + b"x" * 100 + b'"}'
         answer = await small.client()(*POST, chunks=[fits[:20], fits[20:]], headers=JSON)
         assert answer.status == 201
+
+
+async def test_a_whole_list_may_be_larger(tmp_path: Path) -> None:
+    """On its route alone, up to a limit of its own, and few at once."""
+    body = json.dumps({"words": [f"word{number}" for number in range(500)]}).encode()
+    async with world(tmp_path, api={"request_bytes_max": 2048, "list_bytes_max": 16_384}) as small:
+        client = small.client("platform")
+        assert (await client("PUT", "/v1/words/en", chunks=[body], headers=JSON)).status == 200
+        long = JSON | {"content-length": str(len(body))}
+        answer = await client("PUT", "/v1/streams/demo/settings", chunks=[body], headers=long)
+        assert (answer.status, answer.problem["limit"]) == (413, 2048)
+        answer = await client("PUT", "/v1/words/en", chunks=[body] * 9, headers=JSON)
+        assert (answer.status, answer.problem["limit"]) == (413, 16_384)
+        waits = [asyncio.ensure_future(never_ending(small.app, "/v1/words/en")) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (await client("PUT", "/v1/words/en", chunks=[body], headers=JSON)).status == 503
+        assert (await client("PUT", "/v1/words/en", {"words": []})).status == 200  # a small one is
+        for each in waits:
+            each.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert (await client("PUT", "/v1/words/en", chunks=[body], headers=JSON)).status == 200
+
+
+async def never_ending(app: Any, path: str) -> None:
+    """Send a request whose body does not come."""
+    scope = {
+        "type": "http", "method": "PUT", "path": path, "raw_path": b"", "query_string": b"",
+        "headers": [(b"transfer-encoding", b"chunked")], "root_path": "", "scheme": "http",
+        "server": ("x", 80), "client": ("x", 1), "http_version": "1.1",
+    }  # fmt: skip
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        del message
+
+    await app(scope, receive, send)
 
 
 async def test_a_body_that_does_not_come(here: World, monkeypatch: pytest.MonkeyPatch) -> None:

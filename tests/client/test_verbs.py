@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 import urllib.request
 import uuid
 from collections import Counter
@@ -173,6 +174,32 @@ def test_mod(stack: RealStack, stream: str) -> None:
     wanted = ["ban", "unban", "timeout", "settings", "slow", "pin", "hold", "approve", "delete", "end"]
     assert done == wanted
     assert "ban" in mod("audit", stream, "--limit", "10").splitlines()[0]
+
+
+def test_a_list_of_100_000_words_for_all_streams(stack: RealStack, stream: str, tmp_path: Path) -> None:
+    """From a file through the API to the stage: a listed word, disguised, is caught; the rest goes on."""
+    listed = tmp_path / "words.txt"
+    listed.write_text("# made\n" + "".join(f"zorb{number:06d}ung\n" for number in range(100_000)))
+    name = f"big-{stream[-6:]}"
+    done = stack.run("mod", "words", "--platform", name, "--file", str(listed), "--json", seconds=120)
+    assert json.loads(done.stdout) == {"list": name, "rules": 100_000}, done.stderr
+
+    def caught() -> bool:
+        mark = uuid.uuid4().hex[:8]
+        for number, text in enumerate((f"{mark} ZORB099999UNG!", f"{mark} fine")):
+            assert stack.run("send", stream, text, "--user", f"{mark}-{number}").returncode == 0
+        end = time.monotonic() + SHOWN_SECONDS
+        while f"{mark} fine" not in (now := shown(stack, stream)):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        return not any(text.startswith(f"{mark} Z") for text in now)
+
+    try:
+        assert eventually(caught)
+    finally:
+        stack.run("mod", "words", "--platform", name, "--none")
+    for wrong in ((), ("--platform", name), ("--platform", name, "word", "--none")):
+        assert stack.run("mod", "words", *wrong).returncode == Exit.USAGE
 
 
 def test_not_a_moderator(stack: RealStack, stream: str) -> None:
