@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from schemas.archive import ArchiveError, ArchiveUnavailable, Stored, open_archive, sqlite
+from schemas.archive import sqlite_rows as rows
 from schemas.archive.sqlite import SqliteArchive
 from schemas.archive.sqlite_schema import MIGRATIONS
 from schemas.settings import Archive, Settings
@@ -274,3 +275,19 @@ async def test_what_is_older_than_the_retention_goes(path: Path, monkeypatch: py
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT target FROM hides").fetchall() == [("c90",)]
     await archive.close()
+
+
+async def test_a_time_is_found_without_a_look_at_every_row(path: Path, archive: SqliteArchive) -> None:
+    """What it costs grows with the logarithm of a stream's length: a replay's seek, a histogram's parts."""
+    count = 20_000
+    await archive.write([segment("long", [comment(seq) for seq in range(1, count + 1)])])
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.set_progress_handler(step, 10)
+        assert rows.seq_at(connection, 1, START_MS + 7_777_500) == 7_778
+    assert steps * 10 < count / 4
