@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 from edge.api import (
+    analytics,
     comments,
     console,
     docs,
@@ -65,7 +66,7 @@ def build_app(parts: Parts) -> FastAPI:
     """Make the app. Nothing is connected or started here."""
     app = _App(title="livecomments", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.parts = parts
-    for module in (streams, comments, replays, moderation, platform, liveboard):
+    for module in (streams, comments, replays, analytics, moderation, platform, liveboard):
         app.include_router(module.router, responses=_PROBLEMS)
     app.include_router(registry.router, responses=_REGISTRY)
     app.include_router(operations.router)
@@ -93,7 +94,7 @@ def build_app(parts: Parts) -> FastAPI:
 def _methods(path: str) -> set[str]:
     """Return the methods that some route has for a path."""
     found: set[str] = set()
-    for module in (streams, comments, replays, moderation, platform, registry, operations):
+    for module in (streams, comments, replays, analytics, moderation, platform, registry, operations):
         for route in module.router.routes:
             if isinstance(route, APIRoute) and route.path_regex.match(path):
                 found |= route.methods or set()

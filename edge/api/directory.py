@@ -161,6 +161,11 @@ class Directory:
         row = await self._ask(self._redis.hgetall(stores.live(stream_id)))
         return {name.decode(): value.decode() for name, value in row.items()}
 
+    async def analytics(self, stream_id: str) -> str | None:
+        """Return what `analyse` counted of a stream, as JSON; None: nothing, or it does not run."""
+        text: bytes | None = await self._ask(self._redis.get(stores.analytics(stream_id)))
+        return None if text is None else text.decode()
+
     async def watched(self, limit: int) -> list[tuple[str, Mapping[str, str]]]:
         """Return the watched streams with the most viewers, and what `sample` says of each."""
         ids = await self._ask(self._redis.zrevrange(stores.LIVE, 0, limit - 1))

@@ -155,6 +155,7 @@ class FakeDirectory:
 
     def __init__(self) -> None:
         self.known: dict[str, StreamState] = {}
+        self.counted: dict[str, str] = {}
         self.banned: dict[str, BanState] = {}
         self.heads: dict[str, Head] = {}
         self.segments: list[Mapping[str, Any]] = []
@@ -207,6 +208,10 @@ class FakeDirectory:
     async def live(self, stream_id: str) -> Mapping[str, str]:
         self._check()
         return self.board
+
+    async def analytics(self, stream_id: str) -> str | None:
+        self._check()
+        return self.counted.get(stream_id)
 
     async def watched(self, limit: int) -> list[tuple[str, Mapping[str, str]]]:
         self._check()
