@@ -4,7 +4,6 @@ What Faust is used for and what it is kept from is in ``topology.md``; the short
 no `take`, no exception out of an agent, acknowledgements in order and only when output is durable.
 """
 
-import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,20 +13,13 @@ from typing import Any
 os.environ.setdefault("APP_ENV_PREFIX", "LIVECOMMENTS_FAUST_")  # or it reads bare BROKER_URL and the like
 
 import faust
-from faust.transport.drivers import aiokafka as driver
 
+from agents.consumer import Consumer
 from schemas.settings import Settings
 from schemas.topics import Topic
 
 BUFFERED_RECORDS_MAX = 128
 COMMIT_SECONDS = 1.0
-BUSY_RECORDS_MIN = 32
-"""Of one answer, from which on a consumer is busy for a while: see `Consumer`."""
-BUSY_SECONDS = 1.0
-BUSY_WAIT_SECONDS = 0.02
-IDLE_WAIT_SECONDS = 1.0
-FULL_SECONDS_MAX = 1.0
-"""After which a consumer whose buffer is full looks around by itself."""
 
 
 def quiet() -> None:
@@ -36,45 +28,6 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("aiokafka.consumer.fetcher", "aiokafka.producer.sender", "aiokafka.conn"):
         logging.getLogger(name).setLevel(logging.ERROR)
-
-
-class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's, without its pauses under load of up to a second and a half.
-
-    When a stream's buffer is full, Faust stops asking for the partitions in it. If that is all of them it
-    sleeps for a second, whatever happens meanwhile; if not, it waits up to a second for the others alone. And
-    aiokafka asks a broker one question at a time: while records wait to be taken it asks for the other
-    partitions, which may have none, and then for nothing else until the broker's answer to that.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._drained = asyncio.Event()
-        self._busy_until = 0.0
-
-    def on_buffer_drop(self, tp: Any) -> None:
-        """Ask for the partition again, at once."""
-        super().on_buffer_drop(tp)
-        self._drained.set()
-
-    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
-        if self._buffered_partitions:
-            timeout = BUSY_WAIT_SECONDS
-            if self.flow_active and not self._get_active_partitions():
-                self._drained.clear()
-                await self.wait(self._drained.wait(), timeout=FULL_SECONDS_MAX)
-        records, active = await super()._wait_next_records(timeout)
-        now = self.loop.time()
-        if self._buffered_partitions or sum(map(len, (records or {}).values())) >= BUSY_RECORDS_MIN:
-            self._busy_until = now + BUSY_SECONDS
-        self._let_broker_wait(BUSY_WAIT_SECONDS if now < self._busy_until else IDLE_WAIT_SECONDS)
-        return records, active
-
-    def _let_broker_wait(self, seconds: float) -> None:
-        """Say how long the broker may keep a question for which it has no records yet."""
-        consumer = self._thread._consumer  # noqa: SLF001 - neither Faust nor aiokafka has a setting
-        if consumer is not None:
-            consumer._fetcher._fetch_max_wait_ms = round(1000 * seconds)  # noqa: SLF001
 
 
 def make_app(name: str, settings: Settings) -> Any:

@@ -1,4 +1,4 @@
-"""The consumer between Faust and aiokafka: what it does about their pauses."""
+"""The consumer between Faust and aiokafka: what it does about their pauses and their tasks."""
 
 import asyncio
 import inspect
@@ -13,7 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from agents import faustapp
-from agents.faustapp import BUSY_RECORDS_MIN, BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS
+from agents.consumer import BUSY_RECORDS_MIN, BUSY_WAIT_SECONDS, IDLE_WAIT_SECONDS
 from schemas.settings import Settings
 
 FULL, OTHER = TP("comments.ingested", 0), TP("moderation.policy", 0)
@@ -80,6 +80,8 @@ async def test_the_broker_keeps_questions_only_while_little_comes(consumer: Any)
     assert wait_ms(consumer) == round(1000 * IDLE_WAIT_SECONDS)
     consumer.answer = {FULL: list(range(BUSY_RECORDS_MIN))}
     await consumer._wait_next_records(1.0)
+    # Handing them on took longer than a consumer stays busy.
+    consumer._busy_until = 0.0
     consumer.answer = {}
     await consumer._wait_next_records(1.0)
     assert wait_ms(consumer) == round(1000 * BUSY_WAIT_SECONDS)
@@ -91,3 +93,44 @@ async def test_the_broker_keeps_questions_only_while_little_comes(consumer: Any)
 def test_aiokafka_still_asks_with_what_is_set() -> None:
     """The attribute is not public: another version may name it otherwise."""
     assert "self._fetch_max_wait_ms" in inspect.getsource(Fetcher._get_actions_per_node)
+
+
+async def test_what_need_not_wait_is_done_without_a_task(consumer: Any) -> None:
+    """The result is there before the loop turns."""
+
+    async def at_once() -> str:
+        return "done"
+
+    waiting = consumer.wait_first(at_once(), asyncio.Event().wait())
+    with pytest.raises(StopIteration) as stopped:
+        waiting.send(None)
+    assert stopped.value.value.results == ["done"]
+
+
+async def test_what_waits_goes_on_where_it_was(consumer: Any) -> None:
+    """Begun once, continued by Faust: results, errors and whoever comes first are as they would be."""
+    steps, gate = [], asyncio.Event()
+
+    async def two_steps(*, fails: bool) -> str:
+        steps.append("begun")
+        await gate.wait()
+        await asyncio.sleep(0)
+        if fails:
+            raise LookupError("in it")
+        return "done"
+
+    async def soon() -> str:
+        await asyncio.sleep(0)
+        return "soon"
+
+    never = asyncio.Event()
+    other = await consumer.wait_first(two_steps(fails=False), soon())
+    assert other.results == ["soon"]
+    waiting = asyncio.create_task(consumer.wait_first(two_steps(fails=False), never.wait()))
+    failing = asyncio.create_task(consumer.wait_first(two_steps(fails=True), never.wait()))
+    await asyncio.sleep(0)
+    gate.set()
+    assert (await waiting).results == ["done"]
+    with pytest.raises(LookupError):
+        await failing
+    assert steps == ["begun"] * 3

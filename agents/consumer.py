@@ -1,0 +1,103 @@
+"""Faust's consumer without what costs it most: pauses under load, and four tasks a record."""
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+from mode.services import WaitResults
+
+BUSY_RECORDS_MIN = 32
+"""Of one answer, from which on a consumer is busy for a while: see `Consumer`."""
+BUSY_SECONDS = 1.0
+BUSY_WAIT_SECONDS = 0.02
+IDLE_WAIT_SECONDS = 1.0
+FULL_SECONDS_MAX = 1.0
+"""After which a consumer whose buffer is full looks around by itself."""
+
+
+class Consumer(driver.Consumer):  # type: ignore[misc]
+    """See the module.
+
+    Each record that is handed to a stream races against the wish to suspend the flow, as four tasks of the
+    loop. Where it need not wait, and it hardly ever does, it is now simply handed over.
+
+    When a stream's buffer is full, Faust stops asking for the partitions in it. If that is all of them it
+    sleeps for a second, whatever happens meanwhile; if not, it waits up to a second for the others alone. And
+    aiokafka asks a broker one question at a time: while records wait to be taken it asks for the other
+    partitions, which may have none, and then for nothing else until the broker's answer to that.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._drained = asyncio.Event()
+        self._busy_until = 0.0
+        self._answered = 0
+
+    def on_buffer_drop(self, tp: Any) -> None:
+        """Ask for the partition again, at once."""
+        super().on_buffer_drop(tp)
+        self._drained.set()
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's name
+        # Now, too: the answer before may have taken longer to hand on than a consumer stays busy.
+        self._see_load()
+        if self._buffered_partitions:
+            timeout = BUSY_WAIT_SECONDS
+            if self.flow_active and not self._get_active_partitions():
+                self._drained.clear()
+                await self.wait(self._drained.wait(), timeout=FULL_SECONDS_MAX)
+        records, active = await super()._wait_next_records(timeout)
+        self._answered = sum(map(len, (records or {}).values()))
+        self._see_load()
+        return records, active
+
+    def _see_load(self) -> None:
+        now = self.loop.time()
+        if self._buffered_partitions or self._answered >= BUSY_RECORDS_MIN:
+            self._busy_until = now + BUSY_SECONDS
+        self._let_broker_wait(BUSY_WAIT_SECONDS if now < self._busy_until else IDLE_WAIT_SECONDS)
+
+    def _let_broker_wait(self, seconds: float) -> None:
+        """Say how long the broker may keep a question for which it has no records yet."""
+        consumer = self._thread._consumer  # noqa: SLF001 - neither Faust nor aiokafka has a setting
+        if consumer is not None:
+            consumer._fetcher._fetch_max_wait_ms = round(1000 * seconds)  # noqa: SLF001
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - Faust's name
+        """Return when the first of some is done; without a task where that is the first one, at once."""
+        first, *others = coros
+        if not asyncio.iscoroutine(first) or timeout is not None:
+            return await super().wait_first(*coros, timeout=timeout)
+        try:
+            awaited = first.send(None)
+        except StopIteration as done:
+            for other in others:
+                if asyncio.iscoroutine(other):
+                    other.close()
+            return WaitResults([first], [done.value], stopped=False)
+        return await super().wait_first(_Begun(first, awaited), *others)
+
+
+class _Begun:
+    """The rest of a coroutine that waits for ``awaited`` already."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: Any) -> None:
+        self._coroutine = coroutine
+        self._awaited = awaited
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        awaited: Any = self._awaited
+        step: Any
+        given: Any
+        while True:
+            try:
+                sent = yield awaited
+            except BaseException as error:  # noqa: BLE001 - what is thrown in is the coroutine's
+                step, given = self._coroutine.throw, error
+            else:
+                step, given = self._coroutine.send, sent
+            try:
+                awaited = step(given)
+            except StopIteration as done:
+                return done.value
