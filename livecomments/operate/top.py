@@ -91,7 +91,7 @@ async def _watch(
                 shown = view(before, after, list(places), await _streams(api, token))
                 if as_json:
                     typer.echo(json.dumps(shown.to_json()))
-                elif once:
+                elif once or not console.is_terminal:
                     console.print(screen(shown))
                 else:
                     live.update(screen(shown), refresh=True)
