@@ -47,9 +47,7 @@ class Booth:
 
     def refuse(self, watch: Watch, failed: c.Failed) -> None:
         """Say that a subscription did not come about."""
-        if self._watches.get(watch.channel, watch) is watch:
-            self._watches.pop(watch.channel, None)
-            self._desk.forget(watch.channel)
+        self._forget(watch)
         self._desk.answer(watch.id, failed)
 
     async def watch(self, watch: Watch) -> None:
@@ -77,7 +75,7 @@ class Booth:
         except (Away, ArchiveUnavailable):
             self.refuse(watch, c.Failed.of(Error.INTERNAL, AWAY))
         except BaseException:
-            self._watches.pop(watch.channel, None)
+            self._forget(watch)
             raise
 
     def steer(self, steer: Steer) -> c.Result:
@@ -126,6 +124,12 @@ class Booth:
         """End them all."""
         for channel in [*self._watches, *self._players]:
             self.leave(channel)
+
+    def _forget(self, watch: Watch) -> None:
+        """Let the channel be subscribed to again, unless it was meanwhile."""
+        if self._watches.get(watch.channel, watch) is watch:
+            self._watches.pop(watch.channel, None)
+            self._desk.forget(watch.channel)
 
     async def _begin(self, watch: Watch, replays: Replays) -> None:
         asked = on_subscribe(watch.data)

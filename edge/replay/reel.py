@@ -9,6 +9,7 @@ away, nothing is played (`Reel.stale`).
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import structlog
@@ -160,6 +161,8 @@ class Reel:
         if found is None:
             raise ArchiveUnavailable(f"the archive has nothing of epoch {self.epoch} any more")
         chunk = chunk_of(after, found.to_seq, found.events)
+        if found.events and found.events[-1]["at"] > self.extent.ends_at:
+            self.extent = replace(self.extent, last_seq=found.to_seq, ends_at=found.events[-1]["at"])
         seconds = CHUNK_SECONDS if chunk.upto == upto else END_SECONDS
         self._chunks[number] = chunk, self.now() + seconds
         self._chunks.move_to_end(number)

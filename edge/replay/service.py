@@ -152,6 +152,7 @@ class StoredLibrary:
         self._settings = settings
         self._archive_of = archive_of
         self._shelf: Shelf | None = None
+        self._opening: asyncio.Task[Shelf] | None = None
         self._freshness = Freshness(settings.kafka, now)
         self.takings = Directory(redis, partitions)
 
@@ -162,16 +163,24 @@ class StoredLibrary:
 
     async def open(self) -> None:
         """Open the archive, and begin to see whether it gets on; the first time, that is."""
-        if self._shelf is None:
-            self._shelf = Shelf(self._archive_of(self._settings))
-            await self._freshness.start()
-        await self._shelf.opened(OPEN_SECONDS)
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._begin(), name="replay-library")
+        shelf = await asyncio.shield(self._opening)
+        await shelf.opened(OPEN_SECONDS)
 
     async def close(self) -> None:
         """Close it, if it was opened."""
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
         if self._shelf is not None:
             await self._freshness.stop()
             await self._shelf.close()
+
+    async def _begin(self) -> Shelf:
+        # A store's driver is imported now, which is slow: viewers of what is live are not to wait for that.
+        self._shelf = Shelf(await asyncio.to_thread(self._archive_of, self._settings))
+        await self._freshness.start()
+        return self._shelf
 
     def _archive(self) -> Archive:
         if self._shelf is None:

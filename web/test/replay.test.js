@@ -147,12 +147,14 @@ test("who comes back keeps the list, and says where the video is", async () => {
   say(0, 3, { seek: true });
   client.emit("state", { newState: "connecting" });
   assert.equal(replay.status, "connecting");
-  await replay.tell();
+  assert.equal(await replay.tell(), null);
   assert.deepEqual(client.calls, []);
   reply({ recovered: true, streamPosition: { epoch: "e-0", offset: 3 } });
   assert.deepEqual(client.calls, [["replay", { channel: "replay:s", position_ms: 1235, speed: 2, paused: true }]]);
   say(3, 4);
   assert.deepEqual(shown(replay), [1, 2, 3, 4]);
+  client.answer = async () => ({ data: { starts_at: 5, duration_ms: 12_000 } });
+  assert.deepEqual(await replay.tell(), { startsAt: 5, durationMs: 12_000 });
 });
 
 test("a refusal is for good, a fault is tried again, and a histogram may not be known", async () => {

@@ -24,18 +24,19 @@ CHANNEL = f"replay:{STREAM}"
 
 @dataclass
 class Shelf:
-    """What replays are read from. ``away``: the archive does not answer."""
+    """What replays are read from. ``away``: the archive does not answer; ``fault``: it cannot be opened."""
 
     archive: SqliteArchive
     takings: FakeDirectory = field(default_factory=FakeDirectory)
     away: bool = False
-    opened: int = 0
+    fault: Exception | None = None
 
     def __post_init__(self) -> None:
         self.reader = History(self._archive, self.takings, self.takings, self.takings.stale.__contains__)  # type: ignore[arg-type]
 
     async def open(self) -> None:
-        self.opened += 1
+        if self.fault is not None:
+            raise self.fault
 
     async def close(self) -> None: ...
 

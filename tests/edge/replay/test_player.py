@@ -114,6 +114,7 @@ async def test_comments_that_come_after_the_end_are_played_too(shelf: Shelf, rep
     await until(lambda: screen.seqs == [1, 2])
     await shelf.store(comments(3, 4))
     await until(lambda: screen.seqs == [1, 2, 3, 4])
+    assert made.state["duration_ms"] == 3_000
     replays.ended(made)
 
 

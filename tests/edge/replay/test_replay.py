@@ -8,8 +8,9 @@ from centrifuge import ReplyError
 
 from edge.api.fresh import Taken
 from edge.protocol.codes import Error
-from edge.replay import player, reel
+from edge.replay import player, reel, service
 from edge.replay.booth import REPLAYS_PER_CONNECTION_MAX
+from schemas.archive import ArchiveError
 from tests.api.records import AT, comments, event, id_of, segment
 from tests.edge.fakes import stage, until
 from tests.edge.replay.fakes import CHANNEL, cinema, replay
@@ -147,6 +148,38 @@ async def test_a_stream_that_nobody_archived(tmp_path: Path) -> None:
         viewer = await replay(client, stream="never")
         await until(lambda: bool(viewer.seen.unsubscribed))
         assert viewer.seen.unsubscribed[0].code == Error.UNKNOWN_CHANNEL
+
+
+async def test_an_archive_that_cannot_be_used(tmp_path: Path) -> None:
+    """The operator's fault: an error for good."""
+    async with cinema(tmp_path) as (on, shelf), client_of(on) as (client, _):
+        shelf.fault = ArchiveError("a schema from the future")
+        viewer = await replay(client)
+        await until(lambda: bool(viewer.seen.unsubscribed))
+        assert viewer.seen.unsubscribed[0].code == Error.NOT_AVAILABLE
+
+
+async def test_a_fault_that_nobody_foresaw(tmp_path: Path) -> None:
+    """It ends no connection, is an error that may pass, and when it has, the replay begins."""
+    async with cinema(tmp_path) as (on, shelf), client_of(on) as (client, seen):
+        await shelf.store(comments(1, 1))
+        shelf.fault = OSError("?")
+        viewer = await replay(client)
+        assert viewer.seen.errors[0].error.code == Error.INTERNAL
+        shelf.fault = None
+        await viewer.shows(1)
+        assert seen.disconnected == []
+
+
+async def test_an_edge_that_is_full_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a temporary error; with room, it plays."""
+    monkeypatch.setattr(service, "REPLAYS_MAX", 0)
+    async with cinema(tmp_path) as (on, shelf), client_of(on) as (client, _):
+        await shelf.store(comments(1, 1))
+        viewer = await replay(client)
+        assert viewer.seen.errors[0].error.code == Error.TOO_MANY_REQUESTS
+        monkeypatch.setattr(service, "REPLAYS_MAX", 1)
+        await viewer.shows(1)
 
 
 async def test_an_archive_that_is_away_is_tried_again(tmp_path: Path) -> None:

@@ -71,13 +71,18 @@ export class ReplayConnection {
     this.#client.disconnect();
   }
 
-  /** Tell the edge where the video is, and how it goes on. A call that is lost is made up for on return. */
+  /**
+   * Tell the edge where the video is, and how it goes on. A call that is lost is made up for on return.
+   *
+   * @returns {Promise<Film | null>} how long it is now, of a stream that goes on
+   */
   async tell() {
-    if (this.status !== "live") return;
+    if (this.status !== "live") return null;
     try {
-      await this.#client.rpc("replay", { channel: this.channel, ...asked(this.#options.video()) });
+      const { data } = await this.#client.rpc("replay", { channel: this.channel, ...asked(this.#options.video()) });
+      return { startsAt: data.starts_at, durationMs: data.duration_ms };
     } catch {
-      // The connection was lost: `#subscribed` tells it again.
+      return null; // the connection was lost: `#subscribed` tells it again
     }
   }
 

@@ -34,10 +34,16 @@ function video() {
 
 function change(what) {
   clock = changed(clock, performance.now(), what);
-  telling ??= setTimeout(() => {
-    telling = null;
-    connection?.tell();
-  }, TELL_MS);
+  telling ??= setTimeout(tell, TELL_MS);
+  show();
+}
+
+async function tell() {
+  telling = null;
+  const found = await connection?.tell();
+  if (!found || found.durationMs <= film.durationMs) return;
+  film = found; // the stream goes on
+  clock = changed(clock, performance.now(), { durationMs: film.durationMs });
   show();
 }
 
