@@ -136,7 +136,9 @@ class ModerateStage(Stage[ModerateState]):
                 continue
             if not (self._raised and state.covered == NOTHING):
                 must_follow(self.name, state.partition, Origin.from_wire(ingested["after"]), state.covered)
-            new = (row for row in ingested["items"] if Origin(row["offset"], row["index"]) > state.covered)
+            new: Iterable[IngestedItem] = ingested["items"]
+            if Origin.from_wire(ingested["after"]) < state.covered:
+                new = (row for row in new if Origin(row["offset"], row["index"]) > state.covered)
             items.extend(self._judged(state, item, output) for item in new)
             if items:
                 state.at = items[-1]["at"]

@@ -127,7 +127,7 @@ class SequenceStage(Stage[SequenceState]):
                 state.at = max(state.at, moderated["items"][-1]["at"])
 
     def _segments(self, state: SequenceState, draft: Draft, covered: Origin) -> Iterator[Sequenced]:
-        start, taken = draft.from_seq, 0
+        start, taken, before = draft.from_seq, 0, covered.to_wire()
         for events, last in chunked(draft.events):
             taken += len(events)
             end = start + len(events)
@@ -137,7 +137,7 @@ class SequenceStage(Stage[SequenceState]):
                 from_seq=start,
                 to_seq=end,
                 origin=(draft.origin if last else draft.origins[taken - 1]).to_wire(),
-                covered=covered.to_wire(),
+                covered=before,
                 claim="",
                 token=state.token,
                 source_token=state.source.token,

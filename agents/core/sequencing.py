@@ -35,6 +35,8 @@ class Seen:
 
     window_ms: int
     times: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
+    _looked: int = 0
+    """Nothing older was first in line when it was last looked."""
 
     def has(self, key: tuple[str, str, str], at: int) -> bool:
         """Whether ``key`` was decided within the window before ``at``."""
@@ -43,11 +45,20 @@ class Seen:
 
     def add(self, key: tuple[str, str, str], at: int) -> None:
         """Note a decision; forget what no item from now on can meet."""
-        self.times[key] = max(at, self.times.get(key, 0))
-        self.times.move_to_end(key)
+        earlier = self.times.get(key)
+        if earlier is None:
+            self.times[key] = at
+        else:
+            self.times[key] = max(at, earlier)
+            self.times.move_to_end(key)
+        if self._looked < at - self.window_ms:
+            self._forget(at - self.window_ms)
+
+    def _forget(self, before: int) -> None:
+        self._looked = before
         while self.times:
             oldest, time = next(iter(self.times.items()))
-            if time >= at - self.window_ms:
+            if time >= before:
                 break
             del self.times[oldest]
 
@@ -88,32 +99,33 @@ class Sequencer:
         order of their first items.
         """
         drafts: dict[str, Draft] = {}
+        seen = self.seen
         for item in items:
             origin = Origin(item["offset"], item["index"])
             if origin <= covered:
                 continue
-            place = self._place(item["stream_id"])
+            stream_id, verdict, at = item["stream_id"], item["verdict"], item["at"]
+            place = self.places.get(stream_id) or self._begin(stream_id)
             if origin <= place.origin:
                 continue
-            place.origin, place.at = origin, item["at"]
-            key = (item["stream_id"], item["user_id"], item["id"])
-            if item["verdict"] == "silent":
+            place.origin, place.at = origin, at
+            if verdict == "silent":
                 continue
+            key = (stream_id, item["user_id"], item["id"])
             # An approved comment was decided before, as held: `moderate` lets it through once.
-            if item["verdict"] != "approved" and self.seen.has(key, item["at"]):
+            if verdict != "approved" and seen.has(key, at):
                 continue
-            self.seen.add(key, item["at"])
-            draft = drafts.get(item["stream_id"])
+            seen.add(key, at)
+            draft = drafts.get(stream_id)
             if draft is None:
-                draft = Draft(item["stream_id"], place.epoch, place.seq, origin)
-                drafts[item["stream_id"]] = draft
+                draft = drafts[stream_id] = Draft(stream_id, place.epoch, place.seq, origin)
             draft.origin = origin
-            if item["verdict"] in NUMBERED:
+            if verdict in NUMBERED:
                 place.seq += 1
                 draft.events.append(_event(item, place.seq))
                 draft.origins.append(origin)
             else:
-                draft.refused.append(Refused(id=item["id"], user_id=item["user_id"], at=item["at"]))
+                draft.refused.append(Refused(id=item["id"], user_id=item["user_id"], at=at))
                 draft.notices.append(item)
         return drafts
 
@@ -138,10 +150,8 @@ class Sequencer:
         if known is None or (place.origin, place.seq) > (known.origin, known.seq):
             self.places[stream_id] = place
 
-    def _place(self, stream_id: str) -> Place:
-        place = self.places.get(stream_id)
-        if place is None:
-            place = self.places[stream_id] = Place(self.epoch, 0, Origin(-1, 0), 0)
+    def _begin(self, stream_id: str) -> Place:
+        place = self.places[stream_id] = Place(self.epoch, 0, Origin(-1, 0), 0)
         return place
 
 
