@@ -7,16 +7,16 @@ background says that it is back, so that it costs nothing per comment.
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoScriptError, RedisError
 
 from edge.checks import Ban, Facts, Spent
 from edge.tasks import end
@@ -33,36 +33,44 @@ IDS_KEPT_MAX = 512
 RETRIES_MAX = 100
 """Of remembered ids, between two new comments: a retry is free, a flood of them is not."""
 
-# One atomic step. A retry of an id that went on before goes on again, whatever has changed since: the log
-# alone knows what became of it, and a comment has one outcome. Else bans and the stream's end (nothing is
-# spent), slow mode, and the token bucket. Time is Redis's, so that all gateways share one clock.
-# Reply: {0 pass | 1 rate | 2 slow | 3 banned or ended | 4 retry, wait in ms}.
-_BUCKET = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local rate, burst, id, author = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[8]
-local row = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'ids')
-local at, ids = tonumber(row[2]) or 0, row[3] or ''
-if string.find(ids, id, 1, true) then
-  if redis.call('HINCRBY', KEYS[1], 'retries', 1) > tonumber(ARGV[5]) then return {1, 1000} end
-  return {4, 0}
+# One atomic step, and one command a request: five of them were most of what a comment cost a gateway.
+# What is known comes first; then, for a comment, its bucket. A retry of an id that went on before goes on
+# again, whatever has changed since: the log alone knows what became of it, and a comment has one outcome.
+# Else bans and the stream's end (nothing is spent), slow mode, and the tokens. Time is Redis's, so that all
+# gateways share one clock. Reply: {ban, {state, creator, moderators, modes, slow}, ban from everywhere,
+# member, {0 pass | 1 rate | 2 slow | 3 banned or ended | 4 retry, wait in ms}}.
+_ASK = """
+local author, id = ARGV[1], ARGV[2]
+local rate, burst, retries_max, ids_chars, window_ms = LIMITS
+local banned = redis.call('HGET', KEYS[3], author)
+local stream = redis.call('HMGET', KEYS[2], 'state', 'creator', 'moderators', 'modes', 'slow_mode_seconds')
+local function spend()
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local row = redis.call('HMGET', KEYS[1], 'tokens', 'at', 'ids')
+  local at, ids = tonumber(row[2]) or 0, row[3] or ''
+  if string.find(ids, id, 1, true) then
+    if redis.call('HINCRBY', KEYS[1], 'retries', 1) > retries_max then return {1, 1000} end
+    return {4, 0}
+  end
+  if stream[1] == 'ended' then return {3, 0} end
+  local known, ban = pcall(cjson.decode, banned or 'null')
+  if known and type(ban) == 'table' and (ban.kind == 'ban' or ban.kind == 'timeout') then
+    if type(ban['until']) ~= 'number' or ban['until'] > now then return {3, 0} end
+  end
+  local slow = 0
+  if ARGV[3] == '1' then slow = 1000 * (tonumber(stream[5]) or 0) end
+  if at > 0 and now - at < slow then return {2, slow - (now - at)} end
+  local tokens = math.min(burst, (tonumber(row[1]) or burst) + math.max(0, now - at) * rate / 1000)
+  if tokens < 1 then return {1, math.ceil((1 - tokens) * 1000 / rate)} end
+  redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens - 1), 'at', now, 'retries', 0,
+    'ids', string.sub(ids .. id .. ' ', -ids_chars))
+  redis.call('PEXPIRE', KEYS[1], math.max(window_ms, slow, math.ceil(burst * 1000 / rate)))
+  return {0, 0}
 end
-if redis.call('HGET', KEYS[2], 'state') == 'ended' then return {3, 0} end
-local known, ban = pcall(cjson.decode, redis.call('HGET', KEYS[3], author) or 'null')
-if known and type(ban) == 'table' and (ban.kind == 'ban' or ban.kind == 'timeout') then
-  if type(ban['until']) ~= 'number' or ban['until'] > now then return {3, 0} end
-end
-local slow = 0
-if ARGV[4] == '1' then
-  slow = 1000 * (tonumber(redis.call('HGET', KEYS[2], 'slow_mode_seconds')) or 0)
-end
-if at > 0 and now - at < slow then return {2, slow - (now - at)} end
-local tokens = math.min(burst, (tonumber(row[1]) or burst) + math.max(0, now - at) * rate / 1000)
-if tokens < 1 then return {1, math.ceil((1 - tokens) * 1000 / rate)} end
-redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', tokens - 1), 'at', now, 'retries', 0,
-  'ids', string.sub(ids .. id .. ' ', -tonumber(ARGV[6])))
-redis.call('PEXPIRE', KEYS[1], math.max(tonumber(ARGV[7]) * 1000, slow, math.ceil(burst * 1000 / rate)))
-return {0, 0}
+local spent = {0, 0}
+if id ~= '' then spent = spend() end
+return {banned, stream, redis.call('HGET', KEYS[4], author), redis.call('SISMEMBER', KEYS[5], author), spent}
 """
 # What was refused for another reason did not go on: the same id is no retry.
 _FORGET = """
@@ -97,8 +105,11 @@ class FactStore:
         self, redis: Redis, *, rate_per_second: float, timeout_ms: int, window_seconds: int = 120
     ) -> None:
         self._redis = redis
-        self._rate = rate_per_second
-        self._window = window_seconds
+        burst = max(1.0, rate_per_second * BURST_FACTOR)
+        ids = min(IDS_KEPT_MAX, math.ceil(rate_per_second * window_seconds + burst))
+        limits = (rate_per_second, burst, RETRIES_MAX, ids * _ID_CHARS, window_seconds * 1000)
+        self._ask = _ASK.replace("LIMITS", ", ".join(map(repr, limits)))
+        self._ask_sha = hashlib.sha1(self._ask.encode(), usedforsecurity=False).hexdigest()
         self._timeout = timeout_ms / 1000
         self._waiting: list[_Request] = []
         self._wake = asyncio.Event()
@@ -164,30 +175,33 @@ class FactStore:
                 self._answer(batch, rows)
 
     async def _trip(self, batch: Sequence[_Request]) -> list[Facts | None]:
+        rows = await self._asked(batch)
+        if any(isinstance(row, NoScriptError) for row in rows):
+            await self._redis.script_load(self._ask)
+            rows = await self._asked(batch)  # what was asked before is a retry of its id
+        for row in rows:
+            if isinstance(row, Exception):
+                raise row
+        return [_facts(*row) for row in rows]
+
+    async def _asked(self, batch: Sequence[_Request]) -> list[Any]:
         pipe = self._redis.pipeline(transaction=False)
         for each in batch:
-            key = stores.stream(each.stream_id)
-            pipe.hget(stores.bans(each.stream_id), each.user_id)
-            pipe.hmget(key, ["state", "creator", "moderators", "modes"])
-            pipe.hget(stores.bans(EVERYWHERE), each.user_id)
-            pipe.sismember(stores.members(each.stream_id), each.user_id)
-            if each.comment_id is not None:
-                keys = (stores.bucket(each.stream_id, each.user_id), key, stores.bans(each.stream_id))
-                pipe.eval(_BUCKET, 3, *keys, *self._arguments(each))
-        rows = iter(await pipe.execute())
-        # A list: the call would take what is spent from the rows before it takes the four.
-        return [
-            _facts(*list(islice(rows, 4)), spent=next(rows) if each.comment_id is not None else (0, 0))
-            for each in batch
-        ]
-
-    def _arguments(self, request: _Request) -> tuple[str, ...]:
-        burst = max(1.0, self._rate * BURST_FACTOR)
-        ids = min(IDS_KEPT_MAX, math.ceil(self._rate * self._window + burst))
-        slow = "1" if request.slow else "0"
-        numbers = (RETRIES_MAX, ids * _ID_CHARS, self._window)
-        rates = (repr(self._rate), repr(burst))
-        return (*rates, str(request.comment_id), slow, *map(str, numbers), request.user_id)
+            stream, user = each.stream_id, each.user_id
+            pipe.evalsha(
+                self._ask_sha,
+                5,
+                stores.bucket(stream, user),
+                stores.stream(stream),
+                stores.bans(stream),
+                stores.bans(EVERYWHERE),
+                stores.members(stream),
+                user,
+                each.comment_id or "",
+                "1" if each.slow else "0",
+            )
+        rows: list[Any] = await pipe.execute(raise_on_error=False)
+        return rows
 
     def _answer(self, batch: Sequence[_Request], rows: Sequence[Facts | None]) -> None:
         for each, facts in zip(batch, rows, strict=True):
@@ -213,10 +227,9 @@ def _facts(
     stream: Sequence[str | None],
     everywhere: str | None,
     member: int,
-    *,
     spent: Sequence[int],
 ) -> Facts:
-    state, creator, moderators, modes = stream
+    state, creator, moderators, modes, _ = stream
     return Facts(
         everywhere=_ban(everywhere),
         modes=frozenset((modes or "").split()),
@@ -236,8 +249,10 @@ def _ban(text: str | None) -> Ban | None:
 
 def _json(text: str | None, kind: type) -> Any:
     """Read a value that a projection wrote; what cannot be read counts as not there."""
+    if not text:
+        return kind()
     with contextlib.suppress(ValueError):
-        value = json.loads(text or "null")
+        value = json.loads(text)
         if isinstance(value, kind):
             return value
     return kind()

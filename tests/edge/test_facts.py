@@ -60,6 +60,17 @@ async def test_a_burst_and_then_the_rate(redis: Redis, redis_url: str) -> None:
         assert await ask(store, "c2", "other") is None
 
 
+async def test_a_redis_that_forgot_the_script_is_told_it_again(redis: Redis, redis_url: str) -> None:
+    """Of many that ask at once nobody is left without an answer, and nothing is counted twice."""
+    async with asking(redis_url, rate=0.2) as store:
+        assert await ask(store, "c0") is None
+        await redis.script_flush()
+        found = await asyncio.gather(*(ask(store, "c1", f"user-{number}") for number in range(20)))
+        assert found == [None] * 20
+        assert await ask(store, "c2", "user-3") is Code.RATE_LIMITED
+        assert await ask(store, "c1", "user-3") is None
+
+
 async def test_a_retry_is_free(redis: Redis, redis_url: str) -> None:
     """The same id passes the rate; a flood of retries does not."""
     async with asking(redis_url, rate=0.2) as store:
