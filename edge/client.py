@@ -90,17 +90,20 @@ class House:
 class Client:
     """See the module. It is the `edge.audience.Outlet` of its subscriptions.
 
-    ``write`` sends a whole WebSocket frame; ``shut`` closes the connection.
+    ``write`` sends a whole WebSocket frame to the socket ``fd``; ``shut`` closes the connection.
     """
 
     __slots__ = (
         "_booth", "_codec", "_entered", "_house", "_joins", "_shut", "_subscribers", "_tasks", "blocked",
-        "closed", "session", "write",
+        "closed", "fd", "session", "write",
     )  # fmt: skip
 
-    def __init__(self, house: House, codec: Codec, write: Write, shut: Callable[[Close], None]) -> None:
+    def __init__(
+        self, house: House, codec: Codec, fd: int, write: Write, shut: Callable[[Close], None]
+    ) -> None:
         self._house = house
         self._codec = codec
+        self.fd = fd
         self.write = write
         self._shut = shut
         self.session = Session(house.rules, house.new_id(), house.now())

@@ -1,7 +1,9 @@
-"""One socket: bytes to the WebSocket protocol and back, deadlines, and the bound of the outbox.
+"""One socket: bytes to the WebSocket protocol and back, and deadlines.
 
-`websockets`' Sans-I/O protocol does handshake, frames and closes; live frames go past it, straight to the
-transport, since they are made once for everybody.
+`websockets`' Sans-I/O protocol does handshake, frames and closes; live frames go past it and the transport,
+straight to the kernel, since they are made once for everybody (`edge.audience.Group.send`). Their order holds
+because the transport says at once when it keeps anything back, and the client then gets no live frames: the
+outbox of a slow viewer is the kernel's buffer and the rest of one frame.
 """
 
 import asyncio
@@ -63,7 +65,6 @@ class Doorway:
     deadlines: Deadlines
     connections: "set[Connection]"
     frame_bytes_max: int
-    outbox_bytes_max: int
     handshake_seconds: float
     ping_seconds: float
     loop: asyncio.AbstractEventLoop
@@ -73,7 +74,7 @@ class Connection(asyncio.Protocol):
     """See the module. Its deadlines are looked at by the wheel (`deadline`)."""
 
     __slots__ = ("_address", "_assembler", "_blocked_at", "_closing_at", "_doorway", "_echo", "_heard",
-                 "_lost", "_next_ping", "_protocol", "_request_bytes", "_transport", "_wake",
+                 "_lost", "_next_ping", "_protocol", "_request_bytes", "_transport", "_waiting", "_wake",
                  "client")  # fmt: skip
 
     def __init__(self, doorway: Doorway) -> None:
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._lost = False
         self._request_bytes = 0
         self._blocked_at: float | None = None
+        self._waiting = 0
         self._closing_at: float | None = None
         self._next_ping = 0.0
         self._wake = math.inf
@@ -100,7 +102,7 @@ class Connection(asyncio.Protocol):
         """Begin; the handshake has a deadline."""
         self._transport = cast("asyncio.Transport", transport)
         doorway = self._doorway
-        self._transport.set_write_buffer_limits(doorway.outbox_bytes_max, doorway.outbox_bytes_max // 4)
+        self._transport.set_write_buffer_limits(0)
         self._next_ping = doorway.loop.time() + doorway.handshake_seconds
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
@@ -156,15 +158,16 @@ class Connection(asyncio.Protocol):
         del self._protocol, self._assembler
 
     def pause_writing(self) -> None:
-        """Outbox full: no more live frames, and nothing is read that would be answered."""
+        """Take note that something waits: no more live frames, and nothing is read that would be answered."""
         self._blocked_at = self._doorway.loop.time()
+        self._waiting = self._transport.get_write_buffer_size()
         self._wake_at(self._blocked_at + SLOW_SECONDS)
         self._transport.pause_reading()
         if self.client is not None:
             self.client.block()
 
     def resume_writing(self) -> None:
-        """Outbox nearly empty again."""
+        """Go on: nothing waits any more."""
         self._blocked_at = None
         self._heard = True  # nothing could be heard meanwhile
         if self._transport.is_closing():
@@ -225,21 +228,27 @@ class Connection(asyncio.Protocol):
                 return self._closing_at
             self._transport.abort()
             return None
-        if self._blocked_at is not None:
-            if now < self._blocked_at + SLOW_SECONDS:
-                return self._blocked_at + SLOW_SECONDS
-            self._doorway.stats.slow_closes += 1
-            self.shut(codes.SLOW)
-            self._transport.abort()
-            return None
-        return self._check_alive(now)
-
-    def _check_alive(self, now: float) -> float | None:
-        client = self.client
-        left = client.expires_in() if client is not None else None
+        left = self.client.expires_in() if self.client is not None else None
         if left is not None and left <= 0:
             self.shut(codes.EXPIRED)
             return self._closing_at
+        at = self._check_alive(now) if self._blocked_at is None else self._check_taking(self._blocked_at, now)
+        return at if at is None or left is None else min(at, now + left)
+
+    def _check_taking(self, since: float, now: float) -> float | None:
+        waiting = self._transport.get_write_buffer_size()
+        if waiting < self._waiting:
+            self._blocked_at = since = now
+        self._waiting = waiting
+        if now < since + SLOW_SECONDS:
+            return since + SLOW_SECONDS
+        self._doorway.stats.slow_closes += 1
+        self.shut(codes.SLOW)
+        self._transport.abort()
+        return None
+
+    def _check_alive(self, now: float) -> float | None:
+        client = self.client
         if now >= self._next_ping:
             if client is None and not self._echo:
                 self._transport.abort()  # no request, or none that ended
@@ -247,7 +256,7 @@ class Connection(asyncio.Protocol):
             if client is not None and not self._ping(client):
                 return self._closing_at
             self._next_ping = now + self._doorway.ping_seconds
-        return self._next_ping if left is None else min(self._next_ping, now + left)
+        return self._next_ping
 
     def _ping(self, client: Client) -> bool:
         """Send the server's ping; False: the connection ends instead."""
@@ -289,7 +298,8 @@ class Connection(asyncio.Protocol):
         if not echo and house is not None:
             binary = protobuf or self._protocol.subprotocol == PROTOBUF
             codec: Codec = _PROTOBUF_CODEC if binary else _JSON_CODEC
-            self.client = Client(house, codec, self._transport.write, self.shut)
+            fd = self._transport.get_extra_info("socket").fileno()
+            self.client = Client(house, codec, fd, self._transport.write, self.shut)
         self._next_ping = doorway.loop.time() + doorway.handshake_seconds
 
     def _respond(self, response: Response) -> None:

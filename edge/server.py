@@ -229,7 +229,6 @@ class Server:
             deadlines=self._deadlines,
             connections=connections,
             frame_bytes_max=edge.frame_bytes_max,
-            outbox_bytes_max=edge.outbox_bytes_max,
             handshake_seconds=edge.handshake_seconds,
             ping_seconds=edge.ping_seconds,
             loop=self._loop,

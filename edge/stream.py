@@ -287,10 +287,8 @@ class Stream:
             frame = frames.get(codec.name)
             if frame is None:
                 frame = frames[codec.name] = Form.FRAME.encode(codec, self.channel, upto, data)
-            writes = group.writes
-            self.stats.deliveries += len(writes)
-            for write in writes:
-                write(frame)
+            self.stats.deliveries += len(group.members)
+            group.send(frame)
 
     def _deliver_lanes(self, events: list[RingEvent], after: int, upto: int, hole: Hole | None) -> None:
         masked = {event.author for event in events if event.mask != ALL_LANES}
@@ -305,8 +303,7 @@ class Stream:
                 frame = frames[key] = self._window(codec, seen, after, upto, hole)
             self.stats.deliveries += len(group.members)
             if authors.isdisjoint(group.members):
-                for write in group.writes:
-                    write(frame)
+                group.send(frame)
                 continue
             for member in list(group.members):
                 mine = frame

@@ -22,6 +22,7 @@ from edge.connection import Connection
 from edge.protocol.protobuf_codec import varint
 from tests.edge.fakes import STREAM, Stage, comments, stage, until
 from tests.edge.raw import frame, request
+from tests.edge.reference import no_socket
 
 CORPUS = 2_000
 PER_CONNECTION = 24
@@ -54,13 +55,21 @@ class FakeTransport:
     def __init__(self) -> None:
         self.closed = False
         self.size = 0
+        self.waiting = 1
+        self._fd = no_socket()
 
-    def set_write_buffer_limits(self, high: int, low: int) -> None: ...
+    def set_write_buffer_limits(self, high: int) -> None: ...
     def pause_reading(self) -> None: ...
     def resume_reading(self) -> None: ...
 
     def get_extra_info(self, name: str) -> Any:
-        return ("198.51.100.7", 5)
+        return self if name == "socket" else ("198.51.100.7", 5)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
 
     def is_closing(self) -> bool:
         return self.closed

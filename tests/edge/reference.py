@@ -7,6 +7,7 @@ its position and trims one that overlaps; one that starts beyond it must never c
 import json
 from collections import deque
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from edge.audience import Subscriber, lane_of
@@ -14,6 +15,14 @@ from edge.protocol.commands import Position
 from edge.protocol.json_codec import JsonCodec
 
 CODEC = JsonCodec()
+
+
+_NUMBERS = count(1)
+
+
+def no_socket() -> int:
+    """Return a descriptor that nobody has: what is sent goes to the outlet's `write`."""
+    return -next(_NUMBERS)
 
 
 def payloads(data: bytes) -> Iterator[bytes]:
@@ -35,6 +44,7 @@ class Viewer:
         self.user = user
         self.lane = lane_of(stream, user) if lane is None else lane
         self.inbox: deque[dict[str, Any]] = deque()
+        self.fd = no_socket()
         self.blocked = False
         self.connected = False
         self.wants_to_go_on = False
@@ -58,6 +68,7 @@ class Viewer:
         """Connect anew: nothing of the old connection arrives any more."""
         self.inbox.clear()
         self.blocked, self.connected = False, True
+        self.fd = no_socket()
         self.subscriber = Subscriber(self, CODEC, self.user, self.lane)
         return self.subscriber
 

@@ -13,7 +13,7 @@ from edge.ring import Ring
 from edge.stats import Stats
 from edge.stream import Stream
 from tests.edge.fakes import EPOCH, STREAM, comment, comments, segment
-from tests.edge.reference import payloads
+from tests.edge.reference import no_socket, payloads
 
 
 class Counting(JsonCodec):
@@ -31,6 +31,7 @@ class Sink:
     """An outlet that keeps the very objects it was given."""
 
     def __init__(self) -> None:
+        self.fd = no_socket()
         self.frames: list[bytes] = []
         self.write = self.frames.append
         self.blocked = False
