@@ -3,9 +3,10 @@
 A `Slice` is what is said within two seconds by the log's time; a stream's `Tally` is the sum of its slices.
 Both depend on nothing but the stream's events: not on how the log was cut, nor on when it was read.
 
-*Words that rise.* A word has two counts: `fast` loses half of itself each minute, `slow` an eighth. Said at
-one rate for long, slow is four times fast; what has just come up has both alike. How far a word is above its
-own past is `lift`, 1 for one that is said as ever, 4 for a new one.
+*Words that rise.* A word has two counts: `fast` loses half of itself each minute, `slow` an eighth. What has
+just come up has both alike; said at one rate for long, slow is four times fast. All comments together have
+the same two, so that the share of fast in slow is held against the stream's own: that is the `lift`, 1 for a
+word that is said as ever, also while everybody cheers or in the first minutes, and up to 4 for a new one.
 """
 
 import re
@@ -107,6 +108,9 @@ class Tally:
     sketch: bytes = b""
     fast: dict[str, int] = field(default_factory=dict)
     slow: dict[str, int] = field(default_factory=dict)
+    fast_all: int = 0
+    slow_all: int = 0
+    """The same two, of all comments."""
 
     def take(self, minute: int, comments: int, actions: int, sketch: bytes, authors: int) -> None:
         """Add a slice's counts. ``sketch``, ``authors``: of the whole minute, this slice included."""
@@ -118,6 +122,8 @@ class Tally:
             sums = last.comments + comments, last.actions + actions
             self.minutes[-1] = Minute(last.minute, *sums, authors)
         self.sketch = sketch
+        self.fast_all += comments * UNIT
+        self.slow_all += comments * UNIT
         begin = self.minutes[-1].minute - MINUTES_MAX
         self.minutes = [each for each in self.minutes if each.minute > begin]
 
@@ -135,19 +141,22 @@ class Tally:
     def fade(self, minutes: int) -> None:
         """Let words fade for so many minutes; those of which little is left are forgotten."""
         if minutes >= MINUTES_MAX:  # as if the stream had been forgotten
-            self.fast, self.slow = {}, {}
-        for _ in range(minutes if self.slow else 0):
+            self.fast, self.slow, self.fast_all, self.slow_all = {}, {}, 0, 0
+            return
+        for _ in range(minutes):
             self.fast = {term: count // 2 for term, count in self.fast.items()}
-            self.slow = {term: count - -(-count // 8) for term, count in self.slow.items()}
+            self.slow = {term: _less(count) for term, count in self.slow.items()}
+            self.fast_all, self.slow_all = self.fast_all // 2, _less(self.slow_all)
         self.slow = {term: count for term, count in self.slow.items() if count >= UNIT // 8}
         self.fast = {term: self.fast[term] for term in self.slow}
 
     def rising(self, limit: int) -> Sequence[Rising]:
         """Return the words that are above their own past, the loudest first."""
+        usual = self.fast_all / max(self.slow_all, 1)
         found = [
-            Rising(term, fast // UNIT, round(4 * fast / self.slow[term], 2))
+            Rising(term, fast // UNIT, round(lift, 2))
             for term, fast in self.fast.items()
-            if fast >= COMMENTS_MIN * UNIT and 4 * fast >= LIFT_MIN * self.slow[term]
+            if fast >= COMMENTS_MIN * UNIT and (lift := fast / self.slow[term] / usual) >= LIFT_MIN
         ]
         return sorted(found, key=lambda each: (-each.comments * each.lift, each.term))[:limit]
 
@@ -158,7 +167,8 @@ class Tally:
     def to_json(self) -> dict[str, Any]:
         """As the checkpoint holds it."""
         terms = {term: [self.fast[term], slow] for term, slow in self.slow.items()}
-        return {"minutes": self.minutes, "sketch": self.sketch.hex(), "terms": terms}
+        whole = [self.fast_all, self.slow_all]
+        return {"minutes": self.minutes, "sketch": self.sketch.hex(), "terms": terms, "all": whole}
 
     @classmethod
     def of_json(cls, found: Mapping[str, Any]) -> "Tally":
@@ -169,4 +179,10 @@ class Tally:
             bytes.fromhex(found["sketch"]),
             {term: fast for term, (fast, _) in terms.items()},
             {term: slow for term, (_, slow) in terms.items()},
+            *found["all"],
         )
+
+
+def _less(count: int) -> int:
+    """Take an eighth away, and one at least."""
+    return count - -(-count // 8)
