@@ -32,7 +32,7 @@ CHUNK_SECONDS: Final = 30.0
 END_SECONDS: Final = 1.0
 """For which the end of a stream that may go on is kept."""
 POLL_SECONDS: Final = 0.2
-STALE_SECONDS: Final = 2.0
+STALE_SECONDS: Final = 1.0
 """Without an answer for this long, nothing is played."""
 TAKEN_MAX: Final = 10_000
 """Deletes and clears kept; beyond it all starts over, and everything is read anew."""
