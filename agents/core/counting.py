@@ -152,7 +152,9 @@ class Tally:
 
     def rising(self, limit: int) -> Sequence[Rising]:
         """Return the words that are above their own past, the loudest first."""
-        usual = self.fast_all / max(self.slow_all, 1)
+        if not self.fast_all:
+            return []
+        usual = self.fast_all / self.slow_all
         found = [
             Rising(term, fast // UNIT, round(lift, 2))
             for term, fast in self.fast.items()
