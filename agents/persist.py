@@ -5,7 +5,9 @@ set, head, then Pub/Sub (`agents.window`). ``flat``: ``comments.sequenced`` → 
 record. All writes are idempotent. A store that is away is waited for; the other two go on.
 """
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.log import Log
@@ -16,6 +18,10 @@ from schemas.codec import codec
 from schemas.records import Flat
 from schemas.topics import FLAT, SEQUENCED
 
+DAY_MS = 86_400_000
+HELD_STREAMS_MAX = 50
+"""Whose ends are asked for when a partition is taken."""
+
 __all__ = ["ArchiveSink", "FlatSink", "WindowSink"]
 
 
@@ -25,13 +31,29 @@ class ArchiveSink(Sink):
     name = "archive"
     source = SEQUENCED
 
-    def __init__(self, archive: Archive) -> None:
+    def __init__(self, archive: Archive, now: Callable[[], float] = time.time) -> None:
         self._archive = archive
+        self._now = now
 
     async def run(self) -> None:
         """Open the archive; writes find it away until it is there. Its ArchiveError ends the process."""
         await self._archive.open()
         await super().run()
+
+    async def holds(self, last: Sequence[Segment]) -> bool:
+        """Whether the last events of the streams that spoke last, and within a day, are stored.
+
+        A day, since retention is one at least: what is older may have expired.
+        """
+        since = round(self._now() * 1000) - DAY_MS
+        recent = [each.record for each in last if each.record["events"]]
+        recent = [each for each in recent if each["events"][-1]["at"] >= since][-HELD_STREAMS_MAX:]
+        try:
+            stored = await asyncio.gather(*(self._archive.epochs(each["stream_id"]) for each in recent))
+        except ArchiveUnavailable as error:
+            raise StoreAwayError(str(error)) from error
+        ends = [{end.epoch: end.seq for end in each} for each in stored]
+        return all(end.get(r["epoch"], 0) >= r["to_seq"] for r, end in zip(recent, ends, strict=True))
 
     async def write(self, partition: int, segments: Sequence[Segment]) -> None:
         """Upsert the segments' events."""

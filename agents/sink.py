@@ -7,8 +7,8 @@ the records stay unacknowledged, the inbox fills, and Kafka keeps the rest. The 
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import structlog
 
@@ -19,6 +19,7 @@ from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence
 from schemas.topics import Topic
 
+T = TypeVar("T")
 RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 5.0
 FENCE_RECORDS = 2_000
@@ -47,6 +48,15 @@ class Sink(ABC):
     @abstractmethod
     async def write(self, partition: int, segments: Sequence[Segment]) -> None:
         """Write; returns when they are stored. Idempotent. StoreAwayError: try again."""
+
+    async def holds(self, last: Sequence[Segment]) -> bool:
+        """Whether the store has what was acknowledged; if not, all that the log holds is written again.
+
+        ``last``: streams' last records before the first that comes now, the latest last. StoreAwayError: ask
+        again.
+        """
+        del last
+        return True
 
     async def run(self) -> None:
         """Do what is to be done beside the writes, until cancelled."""
@@ -91,8 +101,10 @@ class SinkRunner:
                 self._taken, begun = len(works), time.perf_counter()
                 fence = self._fence
                 if fence is None:
-                    fence = self._fence = await self._present_writer(works[0].record.offset)
-                segments = [found for work in works if (found := self._admitted(fence, work)) is not None]
+                    fence = self._fence = await self._catch_up(works[0].record.offset)
+                segments = [
+                    found for work in works if (found := self._admitted(fence, work.record)) is not None
+                ]
                 if segments:
                     await self._write(segments)
                 for work in works:
@@ -119,35 +131,64 @@ class SinkRunner:
     async def checkpoint(self) -> None:
         """Nothing is kept here."""
 
-    async def _present_writer(self, offset: int) -> Fence:
-        """Return the fence as of the first record: who began here would not know a replaced writer's."""
+    async def _catch_up(self, offset: int) -> Fence:
+        """Return the fence as of the first record: who began here would not know a replaced writer's.
+
+        What was acknowledged and is not in the store, as after a backup was brought back, is written again.
+        """
         fence, topic = Fence(), self._sink.source.name
-        first = max(await self._log.start_offset(topic, self._partition), offset - FENCE_RECORDS)
-        async for record in self._log.read(topic, self._partition, first, offset):
-            try:
-                fence.admits(record.offset, self._codec.decode(record.value))
-            except UndecodableError:
-                continue
+        start = await self._log.start_offset(topic, self._partition)
+        last: dict[str, Segment] = {}
+        async for record in self._log.read(
+            topic, self._partition, max(start, offset - FENCE_RECORDS), offset
+        ):
+            segment = self._admitted(fence, record)
+            if segment is not None:
+                last.pop(segment.record["stream_id"], None)
+                last[segment.record["stream_id"]] = segment
+        if not await self._ask(lambda: self._sink.holds(list(last.values()))):
+            log.warning(
+                "the store lacks what was acknowledged; writing what the log holds again",
+                sink=self._sink.name,
+                partition=self._partition,
+                records=offset - start,
+            )
+            await self._write_again(start, offset)
         return fence
 
-    def _admitted(self, fence: Fence, work: Work) -> Segment | None:
-        raw = work.record.value
+    async def _write_again(self, start: int, end: int) -> None:
+        fence, segments = Fence(), list[Segment]()
+        async for record in self._log.read(self._sink.source.name, self._partition, start, end):
+            segment = self._admitted(fence, record)
+            if segment is not None:
+                segments.append(segment)
+            if len(segments) == self._merge_records_max:
+                await self._write(segments)
+                self.processed += len(segments)
+                segments = []
+        if segments:
+            await self._write(segments)
+
+    def _admitted(self, fence: Fence, source: Record) -> Segment | None:
+        raw = source.value
         try:
             record = self._codec.decode(raw)
         except UndecodableError as error:
-            log.warning(
-                "record skipped", sink=self._sink.name, offset=work.record.offset, reason=error.reason
-            )
+            log.warning("record skipped", sink=self._sink.name, offset=source.offset, reason=error.reason)
             return None
-        if raw is None or not fence.admits(work.record.offset, record) or not record["stream_id"]:
+        if raw is None or not fence.admits(source.offset, record) or not record["stream_id"]:
             return None
         return Segment(raw, record)
 
     async def _write(self, segments: Sequence[Segment]) -> None:
+        await self._ask(lambda: self._sink.write(self._partition, segments))
+
+    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store until it answers."""
         wait = RETRY_SECONDS_FIRST
         while True:
             try:
-                await self._sink.write(self._partition, segments)
+                answer = await ask()
             except StoreAwayError as error:
                 if not self.away:
                     log.warning("store away; waiting", sink=self._sink.name, error=str(error))
@@ -158,4 +199,4 @@ class SinkRunner:
                 if self.away:
                     log.info("store back", sink=self._sink.name)
                 self.away = False
-                return
+                return answer
