@@ -1,7 +1,10 @@
 """The replay page in a browser, against a real stack: a stream that is over, in step with its video."""
 
+import base64
+import io
 import json
 import uuid
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,33 @@ def press(chrome: Chrome, *keys: str) -> None:
     ActionChains(chrome).send_keys(*keys).perform()
 
 
+def silence(seconds: int) -> str:
+    """Return a sound that is none, as a URL: a real medium without a codec."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(1)
+        sound.setframerate(8_000)
+        sound.writeframes(bytes([128]) * 8_000 * seconds)
+    return f"data:audio/wav;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def follow_a_medium(page: Page, texts: list[str]) -> None:
+    """Let the element follow a medium, as another site's page would let it follow its video."""
+    page.run(f"""
+        const medium = window.medium = document.createElement("audio");
+        medium.src = "{silence(20)}";
+        const chat = document.getElementById("chat");
+        chat.makeConnection = null;
+        chat.video = medium;
+    """)
+    page.until(lambda: page.run("return medium.readyState") == 4, "the medium is not ready")
+    page.run("medium.currentTime = 15")
+    page.until(lambda: page.run(TEXTS)[: len(texts)] == texts, "the medium's place is not followed")
+    page.run("medium.currentTime = 0")
+    page.until(lambda: len(page.run(TEXTS)) <= 1, "its way back is not followed")
+
+
 def test_a_stream_that_is_over_is_watched_again(stack: RealStack, tmp_path: Path) -> None:
     """Found from the ended stream's page; played, paused and moved by keys; a deletion leaves the screen."""
     stream = f"replay-{uuid.uuid4().hex[:12]}"
@@ -68,4 +98,5 @@ def test_a_stream_that_is_over_is_watched_again(stack: RealStack, tmp_path: Path
         page.until(lambda: page.run(TEXTS) == kept[1:], "a deletion does not leave the screen")
         slider = "document.getElementById('timeline').shadowRoot.querySelector('input')"
         assert " of " in page.run(f"return {slider}.getAttribute('aria-valuetext')")
+        follow_a_medium(page, kept[1:])
         assert page.errors() == []

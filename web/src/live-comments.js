@@ -4,8 +4,9 @@
  * Everything that is decided is in `connection`, `model` and `position`; this renders it, once a frame at
  * most. Theme it with the CSS variables of `styles.js`; `theme="light|dark"` overrides the system's choice.
  *
- * With `makeConnection` it shows another connection than a live one, as the replay page does; there is nothing to
- * write then. `replayHref`: where a stream that has ended is watched again.
+ * `video="#player"` (a selector, or the element as a property): a replay, in step with that video; nothing can be
+ * written then. `replay-href`: where a stream that has ended is watched again. `makeConnection` (function): shows
+ * another connection, as the replay page does.
  *
  * Properties: `stream`, `url` (default: this host's edge), `token` (none: a guest, read-only), `getToken`
  * (function, called when the token has expired), `heading`, `pace` (read-only). Methods: `goOffline()`,
@@ -20,6 +21,7 @@ import { LiveConnection } from "./connection.js";
 import { oneOf } from "./model.js";
 import { floatLayer, reactionBar } from "./reaction-bar.js";
 import { EMOJI, FLOATING_MAX } from "./reactions.js";
+import { VideoConnection } from "./replay/video.js";
 import { pendingTemplate, rowTemplate } from "./rows.js";
 import { styles } from "./styles.js";
 
@@ -41,6 +43,7 @@ export class LiveComments extends LitElement {
     heading: {},
     getToken: { attribute: false },
     emoji: { attribute: false },
+    video: {},
     makeConnection: { attribute: false },
     replayHref: { attribute: "replay-href" },
     _status: { state: true },
@@ -62,7 +65,6 @@ export class LiveComments extends LitElement {
     super();
     this.heading = "Live chat";
     this.emoji = EMOJI;
-    this.makeConnection = (options) => new LiveConnection(options);
   }
 
   connectedCallback() {
@@ -112,7 +114,7 @@ export class LiveComments extends LitElement {
   }
 
   willUpdate(changed) {
-    if (!this.hasUpdated || ["stream", "url", "token"].some((name) => changed.has(name))) this.#open();
+    if (!this.hasUpdated || ["stream", "url", "token", "video"].some((name) => changed.has(name))) this.#open();
   }
 
   updated() {
@@ -125,7 +127,9 @@ export class LiveComments extends LitElement {
     this.#connection = null;
     [this.#unseen, this.#lastCount, this.#refusal, this.#stuck] = [0, 0, "", true];
     if (!this.stream) return;
-    this.#connection = this.makeConnection({
+    const video = typeof this.video === "string" ? document.querySelector(this.video) : this.video;
+    const make = this.makeConnection ?? ((each) => (video ? new VideoConnection(video, each) : new LiveConnection(each)));
+    this.#connection = make({
       url: this.url || edgeHere(),
       stream: this.stream,
       token: this.token,

@@ -7,6 +7,7 @@ import { barsPath, busiest, heights, rateAt } from "../src/replay/bars.js";
 import { SPEEDS, at, changed, clockText, nextSpeed, over, spokenText, stopped } from "../src/replay/clock.js";
 import { ReplayConnection } from "../src/replay/connection.js";
 import { gone } from "../src/replay/gone.js";
+import { VideoConnection, stateOf } from "../src/replay/video.js";
 
 const comment = (seq, by = "bo") => ({ type: "comment", seq, id: `id-${seq}`, user: { id: by, name: by, role: "viewer" }, text: `${seq}`, at: seq * 1000 });
 
@@ -169,4 +170,35 @@ test("a refusal is for good, a fault is tried again, and a histogram may not be 
   client.answer = async () => Promise.reject(new Error("timeout"));
   assert.equal(await replay.histogram(2), null);
   await replay.tell();
+});
+
+class FakeVideo extends EventTarget {
+  currentTime = 1.5;
+  playbackRate = 1;
+  paused = false;
+  seeking = false;
+  ended = false;
+  readyState = 4;
+}
+
+test("a video's place, also while it waits for data, and at speeds that the edge does not have", () => {
+  const video = new FakeVideo();
+  assert.deepEqual(stateOf(video), { positionMs: 1500, speed: 1, paused: false });
+  for (const change of [{ paused: true }, { seeking: true }, { ended: true }, { readyState: 2 }]) {
+    assert.ok(stateOf(Object.assign(new FakeVideo(), change)).paused);
+  }
+  assert.deepEqual([0.1, 99, 0].map((playbackRate) => stateOf(Object.assign(video, { playbackRate })).speed), [0.25, 16, 1]);
+});
+
+test("what is done to a video is told, until the connection is closed", () => {
+  const [client, video] = [new FakeClient(), new FakeVideo()];
+  const replay = new VideoConnection(video, { url: "ws://edge", stream: "s", onChange() {}, makeClient: () => client });
+  replay.connect();
+  client.subscription.emit("subscribed", { streamPosition: { epoch: "e-0", offset: 0 }, recovered: false, data: { starts_at: 0, duration_ms: 1 } });
+  video.currentTime = 60;
+  video.dispatchEvent(new Event("seeked"));
+  assert.deepEqual(client.calls, [["replay", { channel: "replay:s", position_ms: 60_000, speed: 1, paused: false }]]);
+  replay.close();
+  video.dispatchEvent(new Event("pause"));
+  assert.equal(client.calls.length, 1);
 });
