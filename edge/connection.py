@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
-        self._protocol = ServerProtocol(
+        self._protocol = _ServerProtocol(
             max_size=doorway.frame_bytes_max, logger=_SILENT, select_subprotocol=_select_subprotocol
         )
         self._assembler = Assembler()
@@ -124,6 +124,8 @@ class Connection(asyncio.Protocol):
     def _received(self, data: bytes) -> None:
         self._heard = True
         self._protocol.receive_data(data)
+        if self._protocol.writes and self._protocol.state is State.OPEN:
+            self._send_protocol()  # pongs, before the answers to what their pings were sent amid
         for event in self._protocol.events_received():
             if self._closing_at is not None:
                 break
@@ -295,6 +297,8 @@ class Connection(asyncio.Protocol):
         self._protocol.send_response(response)
         self._send_protocol()
         self._echo = echo
+        if echo:
+            self._assembler.fragments_max = doorway.frame_bytes_max  # its size bounds a message enough
         if not echo and house is not None:
             binary = protobuf or self._protocol.subprotocol == PROTOBUF
             codec: Codec = _PROTOBUF_CODEC if binary else _JSON_CODEC
@@ -363,6 +367,16 @@ class Connection(asyncio.Protocol):
                 if self.client is not None:
                     self.client.close()
                 self._transport.close()
+
+
+class _ServerProtocol(ServerProtocol):
+    """As RFC 6455, 5.4, has it: a control frame may come amid a message, and a close is one."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        """Take a close amid a message for a close; the library would fail the connection."""
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
+        super().recv_frame(frame)
 
 
 def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -25,19 +25,20 @@ class TooManyFragmentsError(ValueError):
 class Assembler:
     """Puts one connection's data frames together. The protocol below has checked their order and size."""
 
-    __slots__ = ("_decoder", "_parts", "_text")
+    __slots__ = ("_decoder", "_parts", "_text", "fragments_max")
 
     def __init__(self) -> None:
         self._parts: list[bytes] | None = None
         self._decoder: codecs.IncrementalDecoder | None = None
         self._text = False
+        self.fragments_max = FRAGMENTS_MAX
 
     def feed(self, frame: Frame) -> Message | None:
         """Take a data frame; return the message that it ends.
 
         Raises:
             UnicodeDecodeError: text that is not UTF-8, at the first fragment that shows it.
-            TooManyFragmentsError: see FRAGMENTS_MAX.
+            TooManyFragmentsError: more than ``fragments_max``.
 
         """
         data = bytes(frame.data)
@@ -53,8 +54,8 @@ class Assembler:
         if self._decoder is not None:
             self._decoder.decode(data, final=frame.fin)
         if not frame.fin:
-            if len(parts) > FRAGMENTS_MAX:
-                raise TooManyFragmentsError(f"more than {FRAGMENTS_MAX} fragments")
+            if len(parts) > self.fragments_max:
+                raise TooManyFragmentsError(f"more than {self.fragments_max} fragments")
             return None
         self._parts = self._decoder = None
         return Message(self._text, b"".join(parts))
