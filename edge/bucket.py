@@ -14,13 +14,13 @@ class Bucket:
 
     def take(self, now: float, count: float = 1.0) -> bool:
         """Take ``count`` tokens; False, and nothing is taken: there are not so many."""
-        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
-        self._at = now
-        if self._tokens < count:
+        if self.left(now) < count:
             return False
         self._tokens -= count
         return True
 
-    def give(self, count: float) -> None:
-        """Give back what was taken and not used."""
-        self._tokens = min(self._burst, self._tokens + count)
+    def left(self, now: float) -> float:
+        """Return how many tokens there are."""
+        self._tokens = min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
+        self._at = now
+        return self._tokens

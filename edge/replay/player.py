@@ -98,9 +98,11 @@ class Player:
         """Go on at a position, some comments before it. Raises Away, ArchiveUnavailable."""
         last = await self.reel.after(target.position_ms, self._starts_at)
         before, after = self._schedule.told, max(self.reel.extent.first_seq - 1, last - BACKLOG_SEQS, 0)
+        if target.hole:
+            after = max(before, after)
         self._schedule.go_to(after)
         self._hole = Hole(before, after, "late") if target.hole and after > before else None
-        self._jumped = self._hole is None
+        self._jumped = not target.hole
         self._ended = False
         self._bucket = Bucket(READABLE_PER_SECOND, BURST, self._now())
 
@@ -201,6 +203,7 @@ class Player:
         except (Away, ArchiveUnavailable):
             if self._schedule.next_ms is None:
                 raise
+            self._ended = True  # for now: what was read is played, and then it is tried again
         if self._target is None:
             self._play()
 
@@ -214,8 +217,9 @@ class Player:
             ended = not schedule.feed(await self.reel.chunk(schedule.read))
             if ended:
                 break
+            # It may be a while since the chunk was read; what was taken away since is known.
+            schedule.hide(self.reel.hidden)
         self._ended = ended
-        schedule.hide(self.reel.hidden)
         position = self._playhead.at(self._now())
         last = schedule.last_ms
         if last is not None and not ended and position - last > LATE_MS * max(1.0, self._playhead.speed):
@@ -228,14 +232,12 @@ class Player:
             self._say_stale()
             return
         now = self._now()
-        room = 0
-        while room < BURST and self._bucket.take(now):
-            room += 1
+        room = int(self._bucket.left(now))
         due = self._schedule.due(self._playhead.at(now), room)
-        shown = len(due.entries) if due is not None else 0
-        self._bucket.give(room - shown)
-        if due is None and not (self._jumped or self._stale or self._hole is not None):
-            return
+        if due is not None:
+            self._bucket.take(now, min(room, len(due.entries)))
+        elif not (self._jumped or self._stale or self._hole is not None):
+            return  # nothing to say
         self._tell(due or Due(self._schedule.told, self._schedule.told, ()))
 
     def _tell(self, due: Due) -> None:

@@ -55,7 +55,8 @@ def entry_of(event: Mapping[str, Any]) -> Entry | None:
     if event["type"] not in SHOWN:
         return None
     leads = event["type"] != "comment" or event["role"] in LEADING
-    rank = 0 if leads else 1 + xxhash.xxh3_64_intdigest(event["id"].encode())
+    # Of what an author cannot choose, so that nobody makes ids that are shown rather than others'.
+    rank = 0 if leads else 1 + xxhash.xxh3_64_intdigest(b"%d %d" % (event["seq"], event["at"]))
     body = _encode(event_view(event)).encode(errors="replace")
     return Entry(event["seq"], event["at"], event["id"], event["user_id"], rank, body)
 
