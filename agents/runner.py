@@ -91,6 +91,7 @@ class PartitionRunner(Generic[S]):
         log: Kafka, or memory.
         worker: this process's boot id, for the claim.
         on_effects: told of changed streams when their commands are durable.
+        on_step: told of every step whose output is durable: partition, records, what was written for them.
         inbox_records_max: bound of the inbox.
         merge_records_max: records that one step takes together.
         clock: of what a stage does by time; tests give another.
@@ -105,6 +106,7 @@ class PartitionRunner(Generic[S]):
         log: Log,
         worker: str,
         on_effects: Effects[S] | None = None,
+        on_step: Callable[[int, Sequence[Record], Sequence[Entry]], None] | None = None,
         inbox_records_max: int = 256,
         merge_records_max: int = 256,
         clock: Clock | None = None,
@@ -122,6 +124,7 @@ class PartitionRunner(Generic[S]):
         self._log = log
         self._worker = worker
         self._on_effects = on_effects
+        self._on_step = on_step
         self._merge_records_max = merge_records_max
         self._decided: asyncio.Queue[_Step] = asyncio.Queue()
         """A step's task is done when it is acknowledged."""
@@ -319,6 +322,8 @@ class PartitionRunner(Generic[S]):
             (works, output), span = await self._written.get()
             if span is not None:
                 await self._check_alone(await span)
+                if self._on_step is not None:
+                    self._on_step(self.partition, [work.record for work in works], output.main)
             if output.effects and self._on_effects is not None:
                 self._on_effects(self.partition, self._state, output.effects)
             self._unacknowledged.extend(works)

@@ -37,9 +37,11 @@ from agents.sample import SampleStage
 from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
 from agents.sketch import estimate
+from agents.spans import TracedSink, stage_hops
 from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
+from schemas.spans import open_spans
 from schemas.topics import Topic
 
 EXIT_FATAL = 70
@@ -264,6 +266,8 @@ async def _main(name: str, settings: Settings) -> None:
             async with asyncio.timeout(STOP_SECONDS_MAX):
                 for shell in shells:
                     await shell.stop()
+        if (spans := open_spans(settings.tracing, name)) is not None:
+            await asyncio.to_thread(spans.close)
         log.info("stopped", stage=name)
     except BaseException as error:  # noqa: BLE001 - whatever it is: a clean process does better
         log.error("fatal", stage=name, error=_line(error))  # noqa: TRY400 - one line, for a person
@@ -298,6 +302,9 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
         helpers.append(board.run())
         on_effects = board.changed
 
+    spans = open_spans(settings.tracing, name)
+    on_step = stage_hops(spans, name, stage.codec) if spans is not None else None
+
     def make(shell: AgentShell, partition: int) -> Runner:
         del shell
         return PartitionRunner(
@@ -306,6 +313,7 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
             log=kafka_log,
             worker=worker,
             on_effects=on_effects,
+            on_step=on_step,
             inbox_records_max=settings.stage.inbox_records_max,
             merge_records_max=settings.stage.merge_records_max,
         )
@@ -316,6 +324,9 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
 def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
     archive = ArchiveSink(open_archive(settings))
     sinks: list[Sink] = [archive, WindowSink(redis_client(settings.redis), kafka_log), FlatSink(kafka_log)]
+
+    if (spans := open_spans(settings.tracing, "persist")) is not None:
+        sinks = [TracedSink(sink, spans) for sink in sinks]
 
     def shell_of(sink: Sink) -> AgentShell:
         def make(shell: AgentShell, partition: int) -> Runner:

@@ -42,6 +42,7 @@ from schemas.redisclient import redis_client
 from schemas.refusals import Code, Refusal
 from schemas.routing import partition_of
 from schemas.settings import Limits, Settings
+from schemas.spans import Spans
 from schemas.topics import DAY_MS
 
 EXPIRY_TICK_SECONDS = 0.05
@@ -74,8 +75,10 @@ class Gateway:
         submitter: Submitter | None = None,
         audit: AuditTrail | None = None,
         now: Callable[[], float] = time.time,
+        spans: Spans | None = None,
     ) -> None:
         self._settings = settings
+        self._spans = spans
         self._boot = boot
         self._now = now
         self._codec = codec("submitted")
@@ -160,7 +163,10 @@ class Gateway:
                     await self._facts.forget(stream_id, viewer.user_id, id_)
                 raise refusal
         item = _item("comment", viewer, stream_id, id_, text=text, sticker=sticker)
-        return await self._submit(item, deadline)
+        accepted = await self._submit(item, deadline)
+        if self._spans is not None and self._spans.wants(id_):
+            self._spans.hop("gateway", id_, now_ms, self._now() * 1000, {"gateway": self._boot}, root=True)
+        return accepted
 
     async def command(
         self,

@@ -23,6 +23,7 @@ from edge.stats import Stats
 from edge.stream import Stream
 from edge.window import Windows
 from schemas.settings import Edge
+from schemas.spans import Spans, comments_of
 
 SWEEP_SECONDS = 1.0
 """In which everything is looked at once."""
@@ -36,6 +37,8 @@ AHEAD_SECONDS = 2.0
 """For the end to be reached anew, when a viewer claims to have seen more than this edge."""
 READS_MAX = 8
 """Of the window, for one subscriber."""
+TRACED_STREAMS_MAX = 1_000
+"""With traced comments in the window that waits; those of others have no span of this edge."""
 STREAMS_MAX = 500_000
 """Held at once; nobody can make an edge hold more by asking for streams that do not exist."""
 
@@ -65,6 +68,7 @@ class Hub:
         loop: asyncio.AbstractEventLoop | None = None,
         presence: Presence | None = None,
         late_ms: float = 400.0,
+        spans: Spans | None = None,
     ) -> None:
         self._edge = edge
         self._epoch = epoch
@@ -73,6 +77,9 @@ class Hub:
         self._stats = stats
         self._presence = presence
         self._late_ms = late_ms
+        self._spans = spans
+        self._traced: dict[str, list[tuple[str, int]]] = {}
+        """Stream → (comment, when it was appended) that its next window has."""
         self._wall = time.time
         self._streams: dict[str, Stream] = {}
         self._readings: dict[Place, _Reading] = {}
@@ -97,6 +104,8 @@ class Hub:
             delay_ms = reading.lag.of(appended_ms, self._loop.time() * 1000)
             stream.waits = stream.waits or (appended_ms, delay_ms)
             late = delay_ms > self._late_ms and record["sampled"]
+            if self._spans is not None:
+                self._trace(self._spans, stream, record, appended_ms)
         if self._healer is None or not self._healer.takes(stream, record):
             self._take(stream, record, late=late)
 
@@ -290,6 +299,17 @@ class Hub:
         if self._presence is not None and waits is not None and stream.audience.count:
             appended_ms, delay_ms = waits
             self._presence.sent(stream.id, self._wall() * 1000 - appended_ms, delay_ms)
+
+        if self._spans is not None and stream.id in self._traced:
+            more = {"viewers": stream.audience.count}
+            for comment_id, appended_ms in self._traced.pop(stream.id):
+                self._spans.hop("edge", comment_id, appended_ms, self._wall() * 1000, more, root=False)
+
+    def _trace(self, spans: Spans, stream: Stream, record: Mapping[str, Any], appended_ms: int) -> None:
+        """Keep which comments of a record are traced until their window is sent."""
+        ids = [event["id"] for event in comments_of(record) if spans.wants(event["id"])]
+        if ids and stream.audience.count and len(self._traced) < TRACED_STREAMS_MAX:
+            self._traced.setdefault(stream.id, []).extend((each, appended_ms) for each in ids)
 
     def _stream(self, stream_id: str, reading: _Reading) -> Stream:
         stream = self._streams.get(stream_id)

@@ -48,6 +48,7 @@ from edge.taps import Taps
 from edge.turnstile import Registry
 from schemas.redisclient import redis_client
 from schemas.settings import Kafka, Settings
+from schemas.spans import open_spans
 
 BACKLOG = 4_096
 WILDCARDS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - recognised here, not bound
@@ -139,6 +140,7 @@ class Server:
             stats=self.stats,
             presence=self.presence,
             late_ms=settings.sampling.late_ms,
+            spans=open_spans(settings.tracing, edge.name),
         )
         self.mailroom = Mailroom(parts.epoch, parts.notices)
         await parts.feed.start(self.hub)
@@ -298,7 +300,8 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
     redis = redis_client(settings.redis)
     now, partitions = asyncio.get_running_loop().time, settings.kafka.partitions
     past = Past(redis, settings.edge.ring_events_max, stats, now, partitions)
-    gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}")
+    spans = open_spans(settings.tracing, settings.edge.name)
+    gateway = Gateway(settings, boot=f"{settings.edge.name}-{uuid.uuid4().hex[:8]}", spans=spans)
     feed, notices = _feed(settings, stats), NoticeFeed(settings.kafka, stats)
     replays = Replays(StoredLibrary(settings, redis, past, now))
     await gateway.start()
@@ -311,6 +314,8 @@ async def _parts(settings: Settings, epoch: str, stats: Stats) -> AsyncIterator[
         await notices.stop()
         await gateway.stop()
         await past.stop()
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
 
 async def serve(

@@ -272,6 +272,15 @@ class Stage(_Section):
     """Without a record while recovering, before the worker gives up and starts anew."""
 
 
+class Tracing(_Section):
+    """OpenTelemetry traces of some comments, from the gateway to the sockets (`livecomments[tracing]`)."""
+
+    endpoint: str | None = None
+    """A collector's OTLP over HTTP, ``http://127.0.0.1:4318``. None: nothing is traced."""
+    one_in: Annotated[int, Field(ge=1)] = 1_000
+    """Of so many comments one is traced; which one follows from its id, in every process alike."""
+
+
 class Log(_Section):
     """Of every process, to stderr."""
 
@@ -299,6 +308,7 @@ class Settings(_Section):
     reactions: Reactions = Reactions()
     moderation: Moderation = Moderation()
     stage: Stage = Stage()
+    tracing: Tracing = Tracing()
     log: Log = Log()
 
     @property

@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 from redis.asyncio import Redis
 
+from tests.collector import Collector, collecting
 from tests.real import RealStack, real_stack
 from tests.servers import redis_server
 
@@ -24,9 +25,19 @@ hypothesis.settings.load_profile("default-here")
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStack]:
+def collector() -> Iterator[Collector]:
+    """Run one collector of traces: the shared stack exports every comment's to it."""
+    with collecting() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[RealStack]:
     """Run one real stack for all: a test takes streams of its own, and leaves the processes alone."""
-    with real_stack(tmp_path_factory.mktemp("stack")) as running:
+    data = tmp_path_factory.mktemp("stack")
+    traced = f'[tracing]\nendpoint = "{collector.endpoint}"\none_in = 1\n'
+    (data / "livecomments.toml").write_text(traced, encoding="utf-8")
+    with real_stack(data) as running:
         yield running
 
 

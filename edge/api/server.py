@@ -34,6 +34,7 @@ from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.routing import partition_of
 from schemas.settings import Api, Settings
+from schemas.spans import open_spans
 
 BACKLOG = 1_024
 CONNECTIONS_MAX = 4_000
@@ -60,7 +61,8 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
     """Make what talks to Kafka and the stores; nothing here waits for them."""
     now = asyncio.get_running_loop().time
     redis = redis_client(settings.redis)
-    gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}")
+    spans = open_spans(settings.tracing, "api")
+    gateway = Gateway(settings, boot=f"api-{uuid.uuid4().hex[:8]}", spans=spans)
     directory = Directory(redis, settings.kafka.partitions)
 
     window = Past(redis, FRESH_EVENTS_MAX, Stats(), now, settings.kafka.partitions)
@@ -92,6 +94,8 @@ async def _parts(settings: Settings, shelf: Shelf) -> AsyncIterator[Parts]:
         await gateway.stop()
         await redis.aclose()
         await shelf.close()
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:

@@ -64,6 +64,9 @@ AGAIN_SECONDS = 0.3
 UNKNOWN_CODE = 1010
 """`schemas.refusals.Code.UNKNOWN`: the comment may be in the log."""
 
+REFUSALS_FROM = 1000
+"""Lower codes are Centrifuge's own (docs/protocol.md)."""
+
 GetToken = Callable[[], Awaitable[str]]
 
 
@@ -192,7 +195,8 @@ class Connection:
                 async with asyncio.timeout(SEND_SECONDS):
                     await self._client.publish(f"stream:{stream}", data)
             except ReplyError as error:
-                if error.code != UNKNOWN_CODE:
+                broken = error.temporary and error.code < REFUSALS_FROM  # the edge's fault, not an answer
+                if error.code != UNKNOWN_CODE and not broken:
                     raise CommentRefused(error.code, error.message, wait_of(error.message)) from error
             except (CentrifugeError, TimeoutError):
                 pass  # it may have arrived: the same id makes another try harmless
