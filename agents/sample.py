@@ -29,11 +29,12 @@ from agents.core.live import Live, Mark
 from agents.core.reactions import Totals
 from agents.core.sampling import Batch
 from agents.log import Record
+from agents.notices import left_out
 from agents.samplestate import TAIL_MS, Options, SampleState
 from agents.stage import SEGMENT_BYTES_MAX, Output, Stage
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Step
-from schemas.records import NOTHING, Fanout, FanoutEvent, Origin, Sequenced
+from schemas.records import NOTHING, Event, Fanout, FanoutEvent, Origin, Sequenced
 from schemas.routing import partition_of
 from schemas.settings import Settings
 from schemas.topics import FANOUT, FANOUT_POSITIONS_CHANGELOG, HEALTH, REACTIONS, SEQUENCED, Topic
@@ -46,7 +47,10 @@ TELL_REACTIONS_MS = 500.0
 
 @dataclass(slots=True)
 class Draft:
-    """What becomes a record. ``window`` -1: nothing was sampled in it; ``why`` None: the stream is not."""
+    """What becomes a record. ``window`` -1: nothing was sampled in it; ``why`` None: the stream is not.
+
+    ``left_out``: comments whose authors get them by a notice.
+    """
 
     stream_id: str
     epoch: str
@@ -58,6 +62,7 @@ class Draft:
     window: int = -1
     why: str | None = None
     rate: float = 0.0
+    left_out: Sequence[Event] = ()
 
 
 class SampleStage(Stage[SampleState]):
@@ -227,6 +232,12 @@ class SampleStage(Stage[SampleState]):
             stream_id = draft.stream_id
             state.settings(stream_id, draft.events)
             record = _fanout(draft, state, before if draft is not drafts[-1] else state.covered)
+            output.before += [
+                left_out(
+                    stream_id, draft.epoch, event, origin=draft.origin, partitions=self._options.partitions
+                )
+                for event in draft.left_out
+            ]
             output.main.append((stream_id.encode(), self.codec.encode(record)))
             state.dirty.add(stream_id)
             live = state.lives.get(stream_id)
@@ -270,6 +281,7 @@ def _drafts(state: SampleState, stream_id: str, live: Live, batches: Sequence[Ba
                 window=batch.window,
                 why=live.why,
                 rate=live.control.rate,
+                left_out=batch.left_out if last else (),
             )
             start = end
 

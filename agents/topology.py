@@ -34,7 +34,7 @@ _SIDES = {
     "ingest": (DLQ,),
     "moderate": (AUDIT, NOTICES, DLQ),
     "sequence": (NOTICES, DLQ),
-    "sample": (DLQ,),
+    "sample": (NOTICES, DLQ),
     "analyse": (DLQ,),
 }
 _STORES = {"archive": "archive", "window": "redis", "flat": FLAT.name}

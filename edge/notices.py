@@ -3,13 +3,18 @@
 A channel ``user:<id>`` is the user's part of a partition of ``comments.notices``. Its epoch is the cluster's;
 a position is an offset in that partition: everything before it was told. Notices are written at least once
 (a stage that crashed writes them again); of several about one comment the first in the log counts.
+
+A comment that sampling left out comes back to its author here. It is shown only where this edge knows that it
+was not taken away: where it holds the stream, and its ring reaches back so far. Else the author is told its
+number, and reads it from the API.
 """
 
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from edge.admission import Admission
 from edge.audience import Subscriber
@@ -18,8 +23,9 @@ from edge.feed.notices import NoticeSource
 from edge.protocol.codes import UNSUBSCRIBED_INSUFFICIENT_STATE
 from edge.protocol.commands import Position, Subscribed
 from edge.protocol.session import USER_PREFIX
-from schemas.records import Notice
+from schemas.records import Notice, Quoted
 from schemas.refusals import Code
+from schemas.views import event_view
 
 REACH_SECONDS = 4.0
 """For a partition's end to be reached; an SDK gives up a subscribe after 5."""
@@ -29,13 +35,30 @@ SWEEP_SECONDS = 5.0
 LINGER_SECONDS = 30.0
 """A partition that nobody needs is read this long."""
 NOTICES_PER_PARTITION_MAX = 20_000
+OWN_PER_PARTITION_MAX = 20_000
+"""Comments that were left out; more, and the oldest are not told again. They push out no refusal."""
 NOTICES_PER_USER_MAX = 200
 """The oldest go first; whoever asks for them is told that there may have been some."""
 
 Key = tuple[str, str, int]
 """What a notice is about: stream, comment, code."""
+Shows = Callable[[str, str, Quoted], bool]
+"""Whether a comment (of a stream and epoch) is known not to have been taken away."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One notice as it is kept. ``data``: its document; ``own``: the notice of a comment left out."""
+
+    offset: int
+    data: bytes
+    own: Notice | None = None
+
+    def document(self, shows: Shows) -> bytes:
+        """Return what the author is told now; empty: nothing."""
+        return self.data if self.own is None else _own(self.own, shows)
 
 
 @dataclass(slots=True)
@@ -45,19 +68,22 @@ class Box:
     channel: str
     start: int
     """Positions before this miss something."""
-    kept: OrderedDict[Key, tuple[int, bytes]] = field(default_factory=OrderedDict)
+    shows: Shows
+    kept: OrderedDict[Key, Told] = field(default_factory=OrderedDict)
     subscribers: list[Subscriber] = field(default_factory=list)
 
     def after(self, position: int) -> Iterator[tuple[int, bytes]]:
         """Yield (position behind it, document) of each notice from ``position`` on."""
-        return ((offset + 1, data) for offset, data in self.kept.values() if offset >= position and data)
+        told = ((each, each.document(self.shows)) for each in self.kept.values() if each.offset >= position)
+        return ((each.offset + 1, data) for each, data in told if data)
 
 
 @dataclass(slots=True)
 class _Partition:
     boxes: dict[str, Box] = field(default_factory=dict)
     order: OrderedDict[int, tuple[str, Key]] = field(default_factory=OrderedDict)
-    """Offset → user and comment, of all that is kept."""
+    """Offset → user and comment, of all that is kept but what is in ``own``."""
+    own: OrderedDict[int, tuple[str, Key]] = field(default_factory=OrderedDict)
     floor: int = 0
     """Up to here nothing is kept."""
     users: int = 0
@@ -67,8 +93,15 @@ class _Partition:
 class Mailroom:
     """See the module. It is the feed's `NoticeSink`. ``epoch``: the cluster's. ``loop``: clock and timers."""
 
-    def __init__(self, epoch: str, feed: NoticeSource, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(
+        self,
+        epoch: str,
+        feed: NoticeSource,
+        shows: Shows = lambda *_: False,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         self._epoch = epoch
+        self._shows = shows
         self._feed = feed
         self._loop = loop or asyncio.get_running_loop()
         self._partitions: dict[int, _Partition] = {}
@@ -90,16 +123,19 @@ class Mailroom:
         box = self._box(partition, place, user_id)
         if key in box.kept:
             return
-        data = _document(notice) if served else b""
-        box.kept[key] = (offset, data)
-        place.order[offset] = (user_id, key)
+        own = notice if served and notice.get("comment") is not None else None
+        told = Told(offset, _document(notice) if served and own is None else b"", own)
+        box.kept[key] = told
+        (place.order if own is None else place.own)[offset] = (user_id, key)
         if len(box.kept) > NOTICES_PER_USER_MAX:
-            self._drop(place, next(iter(box.kept.values()))[0])
+            self._drop(place, next(iter(box.kept.values())).offset)
+        if len(place.own) > OWN_PER_PARTITION_MAX:
+            self._drop(place, next(iter(place.own)))
         if len(place.order) > NOTICES_PER_PARTITION_MAX:
             place.floor = next(iter(place.order)) + 1
             self._drop(place, place.floor - 1)
         if served:
-            self._tell(box, offset + 1, data)
+            self._tell(box, offset + 1, told.document(self._shows))
 
     def notices_lost(self, partition: int) -> None:
         """Forget what is kept; the users subscribe again."""
@@ -108,6 +144,7 @@ class Mailroom:
             return
         boxes, place.boxes = place.boxes, {}
         place.order.clear()
+        place.own.clear()
         place.floor = 0
         for box in boxes.values():
             for subscriber in list(box.subscribers):
@@ -185,7 +222,7 @@ class Mailroom:
         box = place.boxes.get(user_id)
         if box is None:
             start = max(place.floor, self._feed.start_of(partition))
-            box = place.boxes[user_id] = Box(USER_PREFIX + user_id, start)
+            box = place.boxes[user_id] = Box(USER_PREFIX + user_id, start, self._shows)
         return box
 
     def _tell(self, box: Box, position: int, data: bytes) -> None:
@@ -195,10 +232,12 @@ class Mailroom:
                 subscriber.outlet.write(codec.frame(codec.push(box.channel, position, data)))
 
     def _drop(self, place: _Partition, offset: int) -> None:
-        user_id, key = place.order.pop(offset)
+        own = place.own.pop(offset, None)
+        user_id, key = own or place.order.pop(offset)
         box = place.boxes[user_id]
         del box.kept[key]
-        box.start = max(box.start, offset + 1)
+        if own is None:
+            box.start = max(box.start, offset + 1)
         self._tidy(place, user_id)
 
     def _tidy(self, place: _Partition, user_id: str) -> None:
@@ -217,6 +256,24 @@ class Mailroom:
             if not place.users and now - place.idle_since > LINGER_SECONDS:
                 self._feed.release(partition)
                 del self._partitions[partition]
+
+
+def _own(notice: Notice, shows: Shows) -> bytes:
+    """``{"type": "own", "stream", "epoch", "seq", "id", "at", "comment"?}``."""
+    quoted, epoch = notice.get("comment"), notice.get("epoch", "")
+    if quoted is None:
+        return b""
+    view: dict[str, Any] = {
+        "type": "own",
+        "stream": notice["stream_id"],
+        "epoch": epoch,
+        "seq": quoted["seq"],
+        "id": notice["id"],
+        "at": notice["at"],
+    }
+    if shows(notice["stream_id"], epoch, quoted):
+        view["comment"] = event_view({**quoted, "type": "comment"})
+    return _encode(view).encode(errors="replace")
 
 
 def _document(notice: Notice) -> bytes:

@@ -33,6 +33,7 @@ from edge.frontdesk import WEBSOCKET_PATH, FrontDesk
 from edge.gateway import Gateway
 from edge.hub import Hub
 from edge.notices import Mailroom
+from edge.own import known_shown
 from edge.past import Past
 from edge.placement import Offer
 from edge.presence import Presence
@@ -142,7 +143,7 @@ class Server:
             late_ms=settings.sampling.late_ms,
             spans=open_spans(settings.tracing, edge.name),
         )
-        self.mailroom = Mailroom(parts.epoch, parts.notices)
+        self.mailroom = Mailroom(parts.epoch, parts.notices, known_shown(self.hub.find))
         await parts.feed.start(self.hub)
         await parts.notices.start(self.mailroom)
         parts.revoked.on_new.append(lambda: self._turn_out(parts.revoked))

@@ -199,6 +199,8 @@ class Notice(TypedDict):
     reason: str
     at: int
     origin: OriginDict
+    epoch: NotRequired[str]
+    comment: NotRequired[Quoted | None]
 
 
 class Dead(TypedDict):

@@ -6,6 +6,11 @@ The same code reaches an author at once (the gateway's reply) or later (a notice
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+
+LEFT_OUT: Final = 0
+"""Code of a notice that refuses nothing: the comment has its number, and sampling left it out."""
 
 
 class Code(IntEnum):

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from heapq import nsmallest
+from itertools import islice
 from math import exp, log
 from operator import attrgetter
 from typing import Any, Final
@@ -45,6 +46,9 @@ from schemas.records import Event, FanoutEvent
 STEEPNESS: Final = 20.0
 """c: how fast an author's weight falls."""
 STAFF_PER_SECOND: Final = 2
+LEFT_OUT_PER_BATCH_MAX: Final = 500
+"""Comments whose authors get them by a notice: 2,000 a second. Beyond it an author's app has its own copy
+alone."""
 SHADOWED_PER_BATCH_MAX: Final = 4
 """Comments of shadow-banned authors that go on in one batch; their authors alone see them."""
 SPARE_CANDIDATES: Final = 16
@@ -70,12 +74,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A decision: of (``from_seq``, ``to_seq``], the events that are shown, each with its mask."""
+    """A decision: of (``from_seq``, ``to_seq``], the events that are shown, each with its mask.
+
+    ``left_out``: comments that are on no lane, for their authors; the first `LEFT_OUT_PER_BATCH_MAX`.
+    """
 
     window: int
     from_seq: int
     to_seq: int
     events: Sequence[FanoutEvent]
+    left_out: Sequence[Event] = ()
 
 
 class Sampler:
@@ -83,6 +91,7 @@ class Sampler:
 
     __slots__ = (
         "_always",
+        "_competing",
         "_draw",
         "_folded",
         "_groups",
@@ -110,6 +119,8 @@ class Sampler:
         self._folded = -1
         self._always: list[Event] = []
         self._shadowed: list[Event] = []
+        self._competing: list[Event] = []
+        """Comments that are not always shown."""
         self.rate = rate
         self.window = -1
         """Of the last decided or pending event."""
@@ -151,7 +162,7 @@ class Sampler:
         hidden = nsmallest(SHADOWED_PER_BATCH_MAX, self._shadowed, key=lambda event: self._draw(event["id"]))
         shown = [_shown(event, event["mask"]) for event in (*self._always, *hidden)] + self._picks()
         shown.sort(key=lambda event: event["seq"])
-        batch = Batch(self.window, self.from_seq, self.to_seq, shown)
+        batch = Batch(self.window, self.from_seq, self.to_seq, shown, self._left_out(shown))
         self._remember(batch.window, batch.to_seq, shown)
         self.shown += sum(event["type"] == "comment" and event["mask"] != 0 for event in shown)
         return [batch]
@@ -183,7 +194,7 @@ class Sampler:
     def _remember(self, window: int, to_seq: int, events: Sequence[Mapping[str, Any]]) -> None:
         self._lately.add(window, events)
         self.from_seq = to_seq
-        self._groups, self._always, self._shadowed = {}, [], []
+        self._groups, self._always, self._shadowed, self._competing = {}, [], [], []
         self._handicaps.clear()
 
     def _move(self, window: int) -> None:
@@ -199,11 +210,13 @@ class Sampler:
             return True
         if event["mask"] == 0:
             self._shadowed.append(event)
+            self._competing.append(event)
             return False
         self.arrived += 1
         if event["role"] != "viewer" and self._is_always(event["role"]):
             self._always.append(event)
             return True
+        self._competing.append(event)
         author, text = event["user_id"], text_key(event)
         if self._lately.repeats(text, self.window):
             return False
@@ -218,6 +231,11 @@ class Sampler:
         if key < found.key:
             found.key, found.event = key, event
         return False
+
+    def _left_out(self, shown: Iterable[FanoutEvent]) -> list[Event]:
+        seqs = {event["seq"] for event in shown}
+        found = (event for event in self._competing if event["seq"] not in seqs)
+        return list(islice(found, LEFT_OUT_PER_BATCH_MAX))
 
     def _is_always(self, role: str) -> bool:
         if role in STAFF:

@@ -235,7 +235,8 @@ class Viewer:
                     opened.transport.abort()
 
     def _noticed(self, data: dict[str, Any]) -> None:
-        if "id" in data:  # else: word of what is no longer kept
+        # Else: word of what is no longer kept, or an own comment that sampling left out.
+        if data.get("type") == "refused":
             now = self._book.now()
             self.notices.add(data["id"])
             told = (data["stream"], data["id"], data["code"])

@@ -41,6 +41,8 @@ TOPICS = (
     "comments.flat",
     "comments.dlq",
 )
+LEFT_OUT = 0
+"""Code of a notice that tells no outcome: a comment that sampling left out, for its author."""
 FENCED = frozenset({"comments.moderated", "comments.sequenced", "comments.fanout"})
 
 Offsets = Mapping[tuple[str, int], int]
@@ -220,7 +222,7 @@ def _facts(name: str, record: Any, row: Any, wants: Callable[[str], bool]) -> It
             return
         case "sequenced" | "fanout" if record["stream_id"]:
             yield _segment(name, record, row)
-        case "notice":
+        case "notice" if record["code"] != LEFT_OUT:
             yield f.Notice(row.offset, record["stream_id"], record["user_id"], record["id"], record["code"])
         case "flat":
             yield f.Row(0.0, "flat", record["stream_id"], record["epoch"], _content(record))

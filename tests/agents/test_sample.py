@@ -19,6 +19,7 @@ from livecomments.simulate.sampling import event
 from schemas.codec import codec
 from schemas.continuity import Fence, follow
 from schemas.records import Event, Origin, Reaction
+from schemas.refusals import LEFT_OUT
 from schemas.settings import Sampling, Settings
 from schemas.topics import SEQUENCED, SUBMITTED
 from tests.agents.test_presence import report
@@ -102,6 +103,26 @@ def shown(rows: Sequence[Any]) -> list[tuple[int, int]]:
 
 def end_of(rows: Sequence[Any]) -> int:
     return max((row["to_seq"] for row in rows), default=0)
+
+
+async def test_authors_are_given_what_sampling_left_out() -> None:
+    """By a notice each, with the comment and its number; every comment is on a lane or in a notice."""
+    async with await hot() as topology:
+        topology.say(*(f"text {number}" for number in range(300)))
+        topology.advance(1)
+        topology.say("the next window")
+        await topology.settle()
+        on_lanes = {seq for seq, _ in shown(topology.told())}
+        notices = topology.records("comments.notices")
+        assert all(row["code"] == LEFT_OUT and row["epoch"] == EPOCH for row in notices)
+        given = {row["comment"]["seq"]: row for row in notices}
+        assert len(given) > 100
+        assert on_lanes | given.keys() >= set(range(1, 301))
+        assert on_lanes.isdisjoint(given)
+        some = next(iter(given.values()))
+        assert (some["user_id"], some["comment"]["text"]) == (
+            some["comment"]["user_id"], f"text {some['comment']['seq'] - 1}",
+        )  # fmt: skip
 
 
 async def test_viewers_beyond_the_threshold_are_told_that_and_why_it_is_sampled() -> None:

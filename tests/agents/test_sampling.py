@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.core.lanes import MASK_ALL, WINDOW_MS
-from agents.core.sampling import SHADOWED_PER_BATCH_MAX, STAFF_PER_SECOND, Batch, Sampler
+from agents.core.sampling import (
+    LEFT_OUT_PER_BATCH_MAX,
+    SHADOWED_PER_BATCH_MAX,
+    STAFF_PER_SECOND,
+    Batch,
+    Sampler,
+)
 from agents.core.shown import MEMORY_WINDOWS
 from livecomments.simulate.sampling import START_MS, crowd, event, written
 
@@ -53,6 +59,17 @@ def test_cuts_do_not_matter(cuts: list[int], seed: int) -> None:
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(events)], strict=True):
         batches += other.take(events[start:end])
     assert [*batches, *other.close()] == whole
+
+
+def test_what_is_on_no_lane_is_for_its_author() -> None:
+    """Every comment is shown or left out, repeats and shadowed ones too; so many of one batch at most."""
+    events = commented(3_000)
+    batches = decided(sampler(), events)
+    left = [event["seq"] for batch in batches for event in batch.left_out]
+    shown = [event["seq"] for batch in batches for event in batch.events]
+    assert sorted(left + shown) == [event["seq"] for event in events]
+    [crowded] = decided(sampler(), [event(n, START_MS, f"u{n}", f"text {n}") for n in range(1, 2_001)])
+    assert len(crowded.left_out) == LEFT_OUT_PER_BATCH_MAX
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,7 +14,7 @@ from edge.feed.base import Sink
 from edge.revocation import Revoked
 from edge.server import Parts, Server
 from schemas.records import Command, FanoutEvent
-from schemas.refusals import Code, Refusal
+from schemas.refusals import LEFT_OUT, Code, Refusal
 from schemas.routing import partition_of
 from schemas.settings import Auth, Edge, Kafka, Settings
 
@@ -172,13 +172,23 @@ class MemoryNotices:
 
     def push(self, user: str, id_: str, *, stream: str = STREAM, code: Code = Code.MODERATED) -> None:
         """Append a notice; told at once where the partition is wanted."""
+        self._append(stream, user, id_, int(code))
+
+    def give_back(self, own: Any, epoch: str = EPOCH, stream: str = STREAM) -> None:
+        """Append a comment that was left out, for its author."""
+        names = ("seq", "at", "id", "user_id", "user_name", "role", "text", "sticker")
+        quoted = {name: own[name] for name in names}
+        self._append(stream, own["user_id"], own["id"], LEFT_OUT, epoch=epoch, comment=quoted)
+
+    def _append(self, stream: str, user: str, id_: str, code: int, **more: Any) -> None:
         notice = {
             "stream_id": stream,
             "user_id": user,
             "id": id_,
-            "code": int(code),
+            "code": code,
             "reason": "no",
             "at": AT,
+            **more,
         }
         self.log.append(notice)
         if self.wanted and not self.away:

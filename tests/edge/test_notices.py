@@ -1,7 +1,7 @@
 """Personal channels: what became of comments reaches their author, once, and is resumed like any channel."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from edge import notices as module
 from edge.errors import FeedAwayError
 from edge.notices import LINGER_SECONDS, SWEEP_SECONDS, Mailroom
+from edge.own import known_shown
 from edge.protocol.commands import Position
+from edge.ring import Ring, RingEvent
+from edge.stats import Stats
+from edge.stream import Stream
+from schemas.records import Quoted
 from schemas.refusals import Code
-from tests.edge.fakes import EPOCH, STREAM, MemoryNotices, stage, until
+from tests.edge.fakes import EPOCH, STREAM, MemoryNotices, command, comment, segment, stage, until
 from tests.edge.reference import CODEC, Viewer
 from tests.edge.test_sdk import ENCODINGS, Seen, client_of
 from tests.edge.timing import Clock
@@ -23,9 +28,15 @@ class Office:
 
     def __init__(self) -> None:
         self.clock = Clock()
+        self.hidden: set[str] = set()
+        """Ids of comments that were taken away, or of which that is not known."""
         self.feed = MemoryNotices()
-        self.mailroom = Mailroom(EPOCH, self.feed, self.clock.loop)
+        self.mailroom = Mailroom(EPOCH, self.feed, self.shows, self.clock.loop)
         self.feed.sink = self.mailroom
+
+    def shows(self, stream: str, epoch: str, comment: Any) -> bool:
+        assert (stream, epoch) == (STREAM, EPOCH)
+        return comment["id"] not in self.hidden
 
     async def come(
         self, user: str, since: Position | None = None
@@ -79,6 +90,76 @@ async def test_every_device_of_an_author_is_told(office: Office) -> None:
     viewers = [(await office.come("bo"))[2] for _ in range(3)]
     office.feed.push("bo", "c1")
     assert [live(viewer) for viewer in viewers] == [["c1"]] * 3
+
+
+def own(publications: list[Any]) -> list[tuple[int, str | None]]:
+    """Return number and text of each comment that was given back."""
+    rows = [each["data"] for each in publications if each["data"].get("type") == "own"]
+    return [(row["seq"], row.get("comment", {}).get("text")) for row in rows]
+
+
+async def test_a_comment_that_was_left_out_comes_back_to_its_author(office: Office) -> None:
+    """Live and on resume, once, on every device, to nobody else; as a comment event."""
+    _, _, bo = await office.come("bo")
+    _, _, ana = await office.come("ana")
+    for seq in (7, 8, 7):
+        office.feed.give_back(comment(seq, user="bo"))
+    assert own([message["push"]["pub"] for message in bo.inbox]) == [(7, "comment 7"), (8, "comment 8")]
+    assert not ana.inbox
+    given = bo.inbox[0]["push"]["pub"]["data"]
+    assert (given["stream"], given["epoch"], given["id"]) == (STREAM, EPOCH, comment(7)["id"])
+    assert given["comment"] == json.loads(RingEvent(comment(7, user="bo")).body)
+    _, publications, _ = await office.come("bo", Position(EPOCH, 1))
+    assert own(publications) == [(8, "comment 8")]
+
+
+async def test_of_what_may_be_taken_away_only_the_number_is_told(office: Office) -> None:
+    """It was deleted, or the edge does not know: whoever wants it reads it where deletes are known."""
+    office.feed.give_back(comment(7, user="bo"))
+    _, publications, viewer = await office.come("bo", Position(EPOCH, 0))
+    assert own(publications) == [(7, "comment 7")]
+    office.hidden |= {comment(7)["id"], comment(8)["id"]}
+    office.feed.give_back(comment(8, user="bo"))
+    assert own([message["push"]["pub"] for message in viewer.inbox]) == [(8, None)]
+    _, publications, _ = await office.come("bo", Position(EPOCH, 0))
+    assert own(publications) == [(7, None), (8, None)]
+
+
+async def test_left_out_comments_push_out_no_refusal(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a hot stream there are many; the oldest are not told again, and no hole is announced for them."""
+    monkeypatch.setattr(module, "OWN_PER_PARTITION_MAX", 3)
+    await office.come("ana")
+    office.feed.push("bo", "refused")
+    for seq in range(1, 9):
+        office.feed.give_back(comment(seq, user="bo"))
+    reply, publications, _ = await office.come("bo", Position(EPOCH, 0))
+    assert reply["recovered"]
+    assert ids(publications)[0] == "refused"
+    assert [seq for seq, _ in own(publications)] == [6, 7, 8]
+
+
+def test_an_edge_knows_what_it_holds() -> None:
+    """Nothing of streams that are elsewhere or behind, or before its ring; deletes and clears count."""
+    stream = Stream(STREAM, EPOCH, Ring(events_max=9, events_min=0, seconds=99), Stats())
+    stream.seed(EPOCH, [], 4, 0.0)
+    shows = known_shown({STREAM: stream}.get)
+    assert not shows("another", EPOCH, quoted(7))
+    assert not shows(STREAM, "test-1", quoted(7))
+    assert not shows(STREAM, EPOCH, quoted(4))
+    assert shows(STREAM, EPOCH, quoted(5))
+    stream.take(segment([command(5, "delete", comment(2)["id"])]), 0.0)
+    stream.take(segment([command(6, "delete", comment(5)["id"]), command(7, "clear", "cy")]), 0.0)
+    assert shows(STREAM, EPOCH, quoted(6))
+    assert not shows(STREAM, EPOCH, quoted(5))
+    assert not shows(STREAM, EPOCH, quoted(6, "cy"))
+    stream.stale = True
+    assert not shows(STREAM, EPOCH, quoted(6))
+
+
+def quoted(seq: int, user: str = "bo") -> Quoted:
+    event = comment(seq, user=user)
+    names = ("seq", "at", "id", "user_id", "user_name", "role", "text", "sticker")
+    return cast("Quoted", {name: cast("Any", event)[name] for name in names})
 
 
 async def test_repeats_are_dropped(office: Office) -> None:

@@ -247,12 +247,24 @@ export class LiveConnection {
   }
 
   #notice(data) {
+    if (data?.type === "own") {
+      this.#own(data);
+      return;
+    }
     if (typeof data?.id === "string") {
       this.model = drop(this.model, data.id);
       this.#setPending(data.id, null);
     }
     const message = data?.message ?? data?.reason;
     if (typeof message === "string") this.#options.onNotice?.(message);
+  }
+
+  /** A comment of this viewer that the selection left out: nobody else sees it; its author does, in every window. */
+  #own({ stream, comment, id }) {
+    if (stream !== this.#options.stream) return;
+    this.#setPending(id, null);
+    if (comment) this.model = keep(this.model, comment);
+    this.#changed();
   }
 
   #accepted(id) {

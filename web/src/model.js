@@ -90,6 +90,7 @@ export function oneOf(model) {
 
 /** Show a viewer's own comment that a sampled stream's selection left out; nobody else sees it. */
 export function keep(model, { id, text, user, at }) {
+  if (model.rows.some((row) => row.kind === "comment" && row.id === id)) return model;
   const row = { ...commentRow(`own:${id}`, { id, seq: 0, user, text, at }), late: false, mine: true };
   const rows = [...model.rows, row];
   return { ...model, rows: rows.slice(-model.rowsMax) };

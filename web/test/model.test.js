@@ -33,6 +33,14 @@ test("a delete takes one comment away, a clear all of a user's up to it", () => 
   assert.deepEqual(ids(model), ["id-6"]);
 });
 
+test("an own comment that was left out is kept once, whoever says so first", () => {
+  const mine = { ...comment(5), seq: 5 };
+  const model = keep(fed(comment(1)), mine);
+  assert.equal(keep(model, mine), model);
+  assert.deepEqual(model.rows.map((row) => row.id), ["id-1", "id-5"]);
+  assert.deepEqual(take(model, "e-0", applied([comment(5)])).rows.map((row) => row.mine ?? false), [false, false]);
+});
+
 test("a pin shows until it is unpinned, replaced or deleted", () => {
   let model = fed(comment(1), comment(2), { type: "pin", seq: 3, target: "id-1" });
   assert.equal(model.pinned.id, "id-1");
