@@ -26,6 +26,7 @@ let film = null;
 let connection = null;
 let busyMs = null;
 let telling = null;
+let shownPaused = null;
 
 /** Where the video is now. A page with a real video asks that. */
 function video() {
@@ -89,10 +90,15 @@ function show() {
   } else if (chatNow.reason) {
     setText(byId("fact"), `Not now: ${chatNow.reason}. Trying again…`);
   }
+  if (paused !== shownPaused) showPaused(paused);
+  if (Number(byId("speed").value) !== clock.speed) byId("speed").value = String(clock.speed);
+}
+
+function showPaused(paused) {
+  shownPaused = paused;
   byId("video").dataset.paused = paused;
   byId("play").setAttribute("aria-label", paused ? "Play" : "Pause");
   byId("play-icon").setAttribute("d", paused ? PLAY : PAUSE);
-  if (Number(byId("speed").value) !== clock.speed) byId("speed").value = String(clock.speed);
 }
 
 function frame() {
