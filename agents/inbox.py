@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -26,6 +27,11 @@ class Inbox(Generic[T]):
         """Whether `wake` was called and the reader has not gone on yet."""
         return self._woken
 
+    @property
+    def room(self) -> int:
+        """How many can be put now."""
+        return self._records_max - len(self._waiting)
+
     async def put(self, item: T) -> None:
         """Add one, as soon as there is room."""
         while len(self._waiting) >= self._records_max and not self._closed:
@@ -34,6 +40,14 @@ class Inbox(Generic[T]):
         if not self._closed:
             self._waiting.append(item)
             self._filled.set()
+
+    def offer(self, items: Sequence[T]) -> bool:
+        """Add all of them if there is room for all now; return whether there was."""
+        if self._closed or len(self._waiting) + len(items) > self._records_max:
+            return False
+        self._waiting.extend(items)
+        self._filled.set()
+        return True
 
     async def take(self, records_max: int) -> list[T]:
         """Take what waits, at most ``records_max``; nothing only after `wake`."""

@@ -80,6 +80,8 @@ class Clock:
 
 Effects = Callable[[int, S, Sequence[str] | None], None]
 """Partition, state, streams whose projection is to be written anew; None: all of them."""
+Durable = Callable[[int, Span, Sequence[Entry]], None]
+"""Partition, the offsets that the output got, the output."""
 
 
 class PartitionRunner(Generic[S]):
@@ -92,6 +94,7 @@ class PartitionRunner(Generic[S]):
         worker: this process's boot id, for the claim.
         on_effects: told of changed streams when their commands are durable.
         on_step: told of every step whose output is durable: partition, records, what was written for them.
+        on_durable: given the output when it is durable and nobody else has claimed the partition.
         inbox_records_max: bound of the inbox.
         merge_records_max: records that one step takes together.
         clock: of what a stage does by time; tests give another.
@@ -107,6 +110,7 @@ class PartitionRunner(Generic[S]):
         worker: str,
         on_effects: Effects[S] | None = None,
         on_step: Callable[[int, Sequence[Record], Sequence[Entry]], None] | None = None,
+        on_durable: Durable | None = None,
         inbox_records_max: int = 256,
         merge_records_max: int = 256,
         clock: Clock | None = None,
@@ -125,6 +129,7 @@ class PartitionRunner(Generic[S]):
         self._worker = worker
         self._on_effects = on_effects
         self._on_step = on_step
+        self._on_durable = on_durable
         self._merge_records_max = merge_records_max
         self._decided: asyncio.Queue[_Step] = asyncio.Queue()
         """A step's task is done when it is acknowledged."""
@@ -321,7 +326,10 @@ class PartitionRunner(Generic[S]):
         while True:
             (works, output), span = await self._written.get()
             if span is not None:
-                await self._check_alone(await span)
+                written = await span
+                await self._check_alone(written)
+                if self._on_durable is not None and written.contiguous:
+                    self._on_durable(self.partition, written, output.main)
                 if self._on_step is not None:
                     self._on_step(self.partition, [work.record for work in works], output.main)
             if output.effects and self._on_effects is not None:

@@ -29,6 +29,8 @@ BESIDE: tuple[type[Stage[Any]], ...] = (AnalyseStage,)
 SINKS: tuple[type[Sink], ...] = (ArchiveSink, WindowSink, FlatSink)
 NAMES = (*(stage.name for stage in STAGES), "persist", *(stage.name for stage in BESIDE))
 """Process kinds, in order of the dataflow."""
+FUSED = "fused"
+"""The process kind that is all stages of the path of comments, and `persist`, in one: see `agents.ahead`."""
 
 _SIDES = {
     "ingest": (DLQ,),

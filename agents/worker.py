@@ -8,7 +8,8 @@ has, or will have, a runner that reads it again.
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -20,6 +21,7 @@ import uvloop
 from faust.types import TP
 
 from agents import faustapp, garbage, health, topology
+from agents.ahead import Ahead
 from agents.analyse import AnalyseStage
 from agents.analytics import Analytics
 from agents.board import Board
@@ -27,7 +29,7 @@ from agents.cluster import read_epoch
 from agents.errors import LogUnavailableError
 from agents.inbox import Inbox
 from agents.kafka import KafkaLog
-from agents.log import Log, Record
+from agents.log import Entry, Log, Record, Span
 from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.progress import Progress, watch
@@ -99,6 +101,7 @@ class AgentShell:
         self._source = source
         self._make = make
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._ahead: dict[int, Ahead] = {}
         self._assigned: set[int] | None = None
         faustapp.consume(self.app, source, name, self._take)
         for topic in hears:
@@ -117,6 +120,18 @@ class AgentShell:
         if self._assigned is None or not self.settled or set(self.runners) != self._assigned:
             return False
         return all(runner.ready.is_set() for runner in self.runners.values())
+
+    def hand(self, partition: int, span: Span, entries: Sequence[Entry]) -> None:
+        """Give a runner what another one of this process has appended to its source; or leave it to Kafka."""
+        runner = self.runners.get(partition)
+        if runner is None or not runner.ready.is_set() or len(entries) > runner.inbox.room:
+            return
+        if self._ahead[partition].takes(span.first, len(entries)):
+            # Nothing is decided by this time: Kafka's own is in what is decided.
+            now = round(time.time() * 1000)
+            rows = enumerate(entries, span.first)
+            records = [Record(offset, now, key, value) for offset, (key, value) in rows]
+            runner.inbox.offer([self._work(partition, record) for record in records])
 
     async def supervise(self) -> None:
         """Start runners on assigned partitions; raise what any of them raises."""
@@ -182,7 +197,18 @@ class AgentShell:
             await asyncio.sleep(POLL_SECONDS)
         timestamp = round((message.timestamp or 0) * 1000)
         record = Record(message.offset, timestamp, message.key, message.value)
-        await runner.inbox.put(Work(record, _acknowledger(event)))
+        ahead = self._ahead[message.partition]
+        if ahead.is_new(message.offset, event.ack):
+            await runner.inbox.put(self._work(message.partition, record))
+            ahead.given(message.offset)
+
+    def _work(self, partition: int, record: Record) -> Work:
+        ahead = self._ahead[partition]
+
+        async def acknowledge() -> None:
+            ahead.decide(record.offset)
+
+        return Work(record, acknowledge)
 
     async def _hear(self, topic: Topic, event: Any) -> None:
         """Hand on what is heard; what comes before its runner is ready, the runner reads back by itself."""
@@ -205,6 +231,7 @@ class AgentShell:
         await self._end({at.partition for at in revoked if at.topic == self._source.name})
 
     def _start(self, partition: int) -> None:
+        self._ahead[partition] = Ahead()
         runner = self.runners[partition] = self._make(self, partition)
         self._tasks[partition] = asyncio.get_running_loop().create_task(runner.run())
 
@@ -219,13 +246,6 @@ class AgentShell:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _acknowledger(event: Any) -> Callable[[], Awaitable[None]]:
-    async def ack() -> None:
-        event.ack()
-
-    return ack
-
-
 def main(name: str, settings: Settings) -> None:
     """Run one stage's worker until SIGTERM; exits non-zero on any error.
 
@@ -233,8 +253,9 @@ def main(name: str, settings: Settings) -> None:
         ValueError: there is no such stage.
 
     """
-    if name not in topology.NAMES:
-        raise ValueError(f"no stage is called {name!r}; there are {', '.join(topology.NAMES)}")
+    names = (*topology.NAMES, topology.FUSED)
+    if name not in names:
+        raise ValueError(f"no stage is called {name!r}; there are {', '.join(names)}")
     raise_open_files_limit()
     faustapp.quiet()
     uvloop.run(_main(name, settings))
@@ -264,8 +285,7 @@ async def _main(name: str, settings: Settings) -> None:
                 task.result()
             log.info("stopping", stage=name)
             async with asyncio.timeout(STOP_SECONDS_MAX):
-                for shell in shells:
-                    await shell.stop()
+                await asyncio.gather(*(shell.stop() for shell in shells))
         if (spans := open_spans(settings.tracing, name)) is not None:
             await asyncio.to_thread(spans.close)
         log.info("stopped", stage=name)
@@ -277,10 +297,26 @@ async def _main(name: str, settings: Settings) -> None:
 
 
 async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
-    """Make the stage's shells and its background work."""
+    """Make the stage's shells and its background work; of all stages, each handing on to the next."""
     if name == "persist":
         return _persist(settings, kafka_log)
     epoch = await read_epoch(kafka_log, settings)
+    if name != topology.FUSED:
+        shell, helpers = _stage(name, settings, kafka_log, epoch)
+        return [shell], helpers
+    shells, helpers = _persist(settings, kafka_log)
+    following: AgentShell | None = None
+    for stage in reversed(topology.STAGES):
+        following, more = _stage(stage.name, settings, kafka_log, epoch, following)
+        shells.append(following)
+        helpers += more
+    return shells, helpers
+
+
+def _stage(
+    name: str, settings: Settings, kafka_log: KafkaLog, epoch: str, following: AgentShell | None = None
+) -> tuple[AgentShell, list[Any]]:
+    """Make one stage's shell and its background work; ``following``: to which its output is handed."""
     board = Board(redis_client(settings.redis)) if name == SampleStage.name else None
     options = replace(Options.of(settings), known=board.edges, estimate=estimate) if board else None
     if board and settings.auth.secret == DEVELOPMENT_SECRET and not settings.sampling.secret:
@@ -314,11 +350,12 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
             worker=worker,
             on_effects=on_effects,
             on_step=on_step,
+            on_durable=following.hand if following else None,
             inbox_records_max=settings.stage.inbox_records_max,
             merge_records_max=settings.stage.merge_records_max,
         )
 
-    return [AgentShell(name, stage.source, settings, make, stage.hears)], helpers
+    return AgentShell(name, stage.source, settings, make, stage.hears), helpers
 
 
 def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:

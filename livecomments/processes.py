@@ -13,7 +13,7 @@ from schemas.settings import Settings, load
 
 
 def stage(
-    name: Annotated[str, typer.Argument(help="ingest, moderate, sequence, sample or persist")],
+    name: Annotated[str, typer.Argument(help="ingest, moderate, sequence, sample, persist, or fused: all")],
     port_base: PortBase = None,
     data: DataDir = None,
 ) -> None:

@@ -33,6 +33,7 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
     viewers: Annotated[int, typer.Option(min=20, max=2000)] = 200,
     rounds: Annotated[int, typer.Option(help="Rounds with a seed each. Default: one in 3 minutes.")] = 0,
     cassandra: Annotated[bool, typer.Option("--cassandra", help="Archive in Cassandra.")] = False,
+    fused: Annotated[bool, typer.Option("--fused", help="All stages in one process, of which two.")] = False,
     port_base: Annotated[int, typer.Option("--port-base", metavar="N")] = PORT_BASE,
     keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep facts, reports and logs.")] = None,
     json_: Json = False,
@@ -55,8 +56,14 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
     words = [word.strip() for word in faults.split(",") if word.strip()]
     smoke = words == ["smoke"]
     clock = library() is not None
+    if smoke and fused:
+        raise Failure(Exit.USAGE, "--faults smoke is of separate stages: leave it out with --fused")
     try:
-        wanted = kinds.smoke_kinds(clock) if smoke else kinds.chosen(words, cassandra=cassandra, clock=clock)
+        wanted = (
+            kinds.smoke_kinds(clock)
+            if smoke
+            else kinds.chosen(words, cassandra=cassandra, clock=clock, fused=fused)
+        )
     except ValueError as error:
         raise Failure(Exit.USAGE, str(error)) from error
 
@@ -68,9 +75,9 @@ def nemesis(  # noqa: PLR0917 - Typer calls it by name
     seconds = minutes * 60
     directory = keep or Path(tempfile.mkdtemp(prefix="livecomments-nemesis-"))
     directory.mkdir(parents=True, exist_ok=True)
-    asked = _worker_counts(workers) if workers else {"sequence": 2}
+    asked = _worker_counts(workers or [f"{'fused' if fused else 'sequence'}=2"], fused=fused)
     config = Config(
-        Shape(port_base, (directory / "stack").absolute(), edges, tuple(asked.items()), cassandra),
+        Shape(port_base, (directory / "stack").absolute(), edges, tuple(asked.items()), cassandra, fused),
         seed,
         count,
         seconds,

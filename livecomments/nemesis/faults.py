@@ -74,7 +74,7 @@ class Faults:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def _freeze(self, kind: str) -> str:
-        ours = kind in kinds.OURS
+        ours = kind in {*kinds.OURS, kinds.FUSED}
         return await self._stop(kind, kinds.FREEZE_SECONDS if ours else kinds.STORE_FREEZE_SECONDS)
 
     async def _stop(self, kind: str, seconds: float) -> str:

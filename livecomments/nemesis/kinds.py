@@ -7,7 +7,10 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-OURS = ("ingest", "moderate", "sequence", "sample", "persist", "edge", "api")
+STAGES = ("ingest", "moderate", "sequence", "sample", "persist")
+OURS = (*STAGES, "edge", "api")
+FUSED = "fused"
+"""The one process that may take the place of `STAGES`."""
 PAUSE_SECONDS = 5.0
 FREEZE_SECONDS = 16.0
 """Past a consumer's session (10 s): its partitions have another owner when it goes on."""
@@ -61,10 +64,10 @@ class Step:
     kinds: tuple[str, ...]
 
 
-def chosen(words: Iterable[str], *, cassandra: bool, clock: bool) -> tuple[str, ...]:
+def chosen(words: Iterable[str], *, cassandra: bool, clock: bool, fused: bool = False) -> tuple[str, ...]:
     """Return the kinds that ``words`` name: a kind, or what is done, or to what; no words: all.
 
-    ``clock``: whether a clock can be shifted here.
+    ``clock``: whether a clock can be shifted here. ``fused``: whether the stages are in one process.
 
     Raises:
         ValueError: a word names nothing.
@@ -72,6 +75,8 @@ def chosen(words: Iterable[str], *, cassandra: bool, clock: bool) -> tuple[str, 
     """
     there = [*ALL, *(CASSANDRA if cassandra else ())]
     there = [kind for kind in there if clock or not kind.startswith("clock-")]
+    if fused:
+        there = list(dict.fromkeys(map(_to_fused, there)))
     wanted = [word for word in words if word != "none"]
     for word in wanted:
         if not any(_named(kind, word) for kind in there):
@@ -103,6 +108,11 @@ def smoke(clock: bool) -> Iterator[Step]:
 def smoke_kinds(clock: bool) -> tuple[str, ...]:
     """Return what `smoke` has."""
     return tuple(kind for step in smoke(clock) for kind in step.kinds)
+
+
+def _to_fused(kind: str) -> str:
+    what, _, whom = kind.partition("-")
+    return f"{what}-{FUSED}" if whom in STAGES else kind
 
 
 def _named(kind: str, word: str) -> bool:

@@ -43,6 +43,7 @@ class Shape:
     edges: int = 2
     workers: tuple[tuple[str, int], ...] = (("sequence", 2),)
     cassandra: bool = False
+    fused: bool = False
 
 
 class Stack:
@@ -164,7 +165,8 @@ class Stack:
         return self.shape.directory / "clocks" / f"{name}.sh"
 
     def _up(self) -> None:
-        shape = plan.Shape(self.shape.edges, dict(self.shape.workers), cassandra=self.shape.cassandra)
+        ours = self.shape
+        shape = plan.Shape(ours.edges, dict(ours.workers), cassandra=ours.cassandra, fused=ours.fused)
         made = launch.prepare(self.settings, self.ports, self.shape.directory, shape, _silent)
         launch.run_detached(self._prepared(made), _ignore)
 

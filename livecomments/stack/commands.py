@@ -25,6 +25,9 @@ def up(  # noqa: PLR0917 - Typer calls it by name
         list[str] | None,
         typer.Option("--workers", metavar="STAGE=N", help="Processes of a stage; may be repeated."),
     ] = None,
+    fused: Annotated[
+        bool, typer.Option("--fused", help="All stages in one process, which hands on what it has written.")
+    ] = False,
 ) -> None:
     """Start Kafka, Redis, every stage, an edge and the API, and keep them running.
 
@@ -33,7 +36,7 @@ def up(  # noqa: PLR0917 - Typer calls it by name
     """
     from livecomments.stack.plan import Shape  # noqa: PLC0415 - `--help` must be fast
 
-    shape = Shape(edges, _worker_counts(workers or []), cassandra=cassandra)
+    shape = Shape(edges, _worker_counts(workers or [], fused=fused), cassandra=cassandra, fused=fused)
     start(port_base, data, shape, detach=detach, hint=_down_hint(port_base, data))
 
 
@@ -121,17 +124,17 @@ def doctor(
         raise typer.Exit(Exit.UNHEALTHY)
 
 
-def _worker_counts(given: list[str]) -> dict[str, int]:
-    from livecomments.stack.plan import BESIDE, PROCESSES_MAX, STAGES  # noqa: PLC0415
+def _worker_counts(given: list[str], *, fused: bool = False) -> dict[str, int]:
+    from livecomments.stack.plan import BESIDE, FUSED, PROCESSES_MAX, STAGES  # noqa: PLC0415
 
-    counts = {}
+    counts, stages = {}, (*((FUSED,) if fused else STAGES), *BESIDE)
     for each in given:
         stage, _, count = each.partition("=")
-        if stage not in {*STAGES, *BESIDE} or not count.isdigit() or not 1 <= int(count) <= PROCESSES_MAX:
+        if stage not in stages or not count.isdigit() or not 1 <= int(count) <= PROCESSES_MAX:
             raise Failure(
                 Exit.USAGE,
                 f"--workers {each}: write STAGE=N, with N from 1 to {PROCESSES_MAX} and a STAGE of"
-                f" {', '.join((*STAGES, *BESIDE))}",
+                f" {', '.join(stages)}",
             )
         counts[stage] = int(count)
     return counts

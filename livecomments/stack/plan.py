@@ -16,6 +16,8 @@ from schemas.settings import Settings, environment_name
 STAGES = ("ingest", "moderate", "sequence", "sample", "persist")
 BESIDE = ("analyse",)
 """Stages that the path of comments does not need: they run when `up --workers` names them."""
+FUSED = "fused"
+"""One process that is all of `STAGES`."""
 READY_SECONDS = 90.0
 TOPICS_SECONDS = 60.0
 SCHEMA_SECONDS = 120.0
@@ -27,18 +29,22 @@ WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104 - recognised here, not bound
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How many processes of each kind; stages that are not named have one, those of `BESIDE` none."""
+    """How many processes of each kind; stages that are not named have one, those of `BESIDE` none.
+
+    ``fused``: all of `STAGES` are in one process, of which there may be several.
+    """
 
     edges: int = 1
     workers: Mapping[str, int] = field(default_factory=dict)
     cassandra: bool = False
+    fused: bool = False
 
     def stages(self) -> Sequence[tuple[str, str, int]]:
         """Return (stage, service name, number) of every process of a stage."""
-        counts = dict.fromkeys(STAGES, 1) | dict(self.workers)
+        counts = dict.fromkeys((FUSED,) if self.fused else STAGES, 1) | dict(self.workers)
         return [
             (stage, name, number)
-            for stage in (*STAGES, *BESIDE)
+            for stage in (*STAGES, FUSED, *BESIDE)
             if stage in counts
             for number, name in enumerate(_numbered(stage, counts[stage]), start=1)
         ]

@@ -22,14 +22,14 @@ PARTITIONS = 2
 EPOCH = "test-0"
 
 
-def driver() -> TopologyDriver:
+def driver(*, fused: bool = False) -> TopologyDriver:
     stages = [
         IngestStage(PARTITIONS),
         ModerateStage(WordList(("darn",)), EPOCH),
         SequenceStage(EPOCH, 120_000, PARTITIONS),
         SampleStage(EPOCH),
     ]
-    return TopologyDriver(stages, PARTITIONS)
+    return TopologyDriver(stages, PARTITIONS, fused=fused)
 
 
 def events(topology: TopologyDriver, topic: str = "comments.fanout") -> dict[str, list[Any]]:
@@ -183,9 +183,10 @@ async def outcome(
     checkpointed: bool,
     per_submit: int = 4,
     slow: dict[str, int] | None = None,
+    fused: bool = False,
 ) -> Any:
     """Run the workload with a crash planted; return what every stream shows, who was refused, the appends."""
-    async with driver() as topology:
+    async with driver(fused=fused) as topology:
         topology.log.slow = slow or {}
         topology.merge_records_max = merge
         for name, at in plan.items():
@@ -206,18 +207,34 @@ async def outcome(
         return shown, {row["id"] for row in topology.records("comments.notices")}, topology.log.appends
 
 
-@pytest.mark.parametrize("slow", [None, SLOW], ids=["at-once", "slow"])
+@pytest.mark.parametrize(
+    ("slow", "fused"), [(None, False), (SLOW, False), (SLOW, True)], ids=["at-once", "slow", "fused"]
+)
 @pytest.mark.parametrize("checkpointed", [False, True])
 @pytest.mark.parametrize("plan", ["crash_before", "crash_behind"])
 async def test_every_stage_may_crash_between_any_two_writes(
-    plan: str, checkpointed: bool, slow: dict[str, int] | None
+    plan: str, checkpointed: bool, slow: dict[str, int] | None, fused: bool
 ) -> None:
     """Before or behind whatever append a crash falls, the result is that of a run without one."""
     merge = 2 if slow is None else 1
-    shown, refused, appends = await outcome({}, merge=merge, checkpointed=checkpointed, slow=slow)
+    shown, refused, appends = await outcome(
+        {}, merge=merge, checkpointed=checkpointed, slow=slow, fused=fused
+    )
     for at in range(1, appends + 1):
-        again = await outcome({plan: at}, merge=merge, checkpointed=checkpointed, slow=slow)
+        again = await outcome({plan: at}, merge=merge, checkpointed=checkpointed, slow=slow, fused=fused)
         assert again[:2] == (shown, refused), f"{plan} append {at}"
+
+
+async def test_fused_stages_hand_on_what_is_durable() -> None:
+    """What a stage has appended reaches the next ahead of its log, and each record is counted once."""
+    async with driver(fused=True) as topology:
+        for n in range(20):
+            topology.submit([comment("s", n)])
+            await topology.settle()
+        assert ids(topology) == {"s": [uuid(n) for n in range(20)]}
+        # The first of each of the three came from the log.
+        assert topology.handed > 30
+        assert len(topology.records("comments.fanout", partition_of("s", PARTITIONS))) == 21
 
 
 @settings(max_examples=25, deadline=None)
@@ -226,13 +243,16 @@ async def test_every_stage_may_crash_between_any_two_writes(
     per_submit=st.integers(1, 25),
     crashes=st.lists(st.integers(1, 150), max_size=2),
     checkpointed=st.booleans(),
+    fused=st.booleans(),
 )
 async def test_batches_do_not_matter(
-    merge: int, per_submit: int, crashes: list[int], checkpointed: bool
+    merge: int, per_submit: int, crashes: list[int], checkpointed: bool, fused: bool
 ) -> None:
     """However the input is cut and wherever it crashes, numbers and outcomes are the same."""
     plan = dict(zip(("crash_before", "crash_behind"), crashes, strict=False))
-    shown, refused, _ = await outcome(plan, merge=merge, checkpointed=checkpointed, per_submit=per_submit)
+    shown, refused, _ = await outcome(
+        plan, merge=merge, checkpointed=checkpointed, per_submit=per_submit, fused=fused
+    )
     expected, expected_refused, _ = await outcome({}, merge=256, checkpointed=False, per_submit=100)
     assert (shown, refused) == (expected, expected_refused)
 

@@ -37,6 +37,17 @@ def test_words_choose_kinds() -> None:
         of("meteor")
 
 
+def test_fused_stages_are_harmed_as_one() -> None:
+    """What is done to one of them is done to their process, once in a round; the rest stays as it is."""
+    there = kinds.chosen([], cassandra=False, clock=True, fused=True)
+    assert len(there) == len(set(there))
+    assert {"kill-fused", "pause-fused", "freeze-fused", "clock-fused", "kill-edge", "kill-kafka"} <= {*there}
+    assert not [kind for kind in there if kind.partition("-")[2] in kinds.STAGES]
+    assert kinds.chosen(["fused"], cassandra=False, clock=False, fused=True) == (
+        *("kill-fused", "pause-fused", "freeze-fused"),
+    )
+
+
 def test_what_cannot_be_done_here_is_not_chosen() -> None:
     """Without Cassandra or libfaketime there are no faults of theirs."""
     there = kinds.chosen([], cassandra=False, clock=False)

@@ -40,6 +40,14 @@ def test_names_and_ports() -> None:
     assert tuple(each.name for each in plan.services()) == plans.service_names(Shape())
 
 
+def test_fused() -> None:
+    """One process takes the place of the five, and may have others beside it, with instances of their own."""
+    plan = made(Shape(fused=True, workers={"fused": 2, "analyse": 1}))
+    assert [each.name for each in plan.ours] == ["fused", "fused-2", "analyse", "edge", "api"]
+    assert [each.command.argv[-2:] for each in plan.ours[:2]] == [("stage", "fused")] * 2
+    assert [each.command.env["LIVECOMMENTS_STAGE__INSTANCE"] for each in plan.ours[:2]] == ["1", "2"]
+
+
 def test_cassandra() -> None:
     """With Cassandra there is one more server, and our processes archive there."""
     plan = made(Shape(cassandra=True))
