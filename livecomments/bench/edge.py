@@ -66,13 +66,13 @@ class System:
             for number in range(frames):
                 peers.publish_nchan(self.port, f"{number:08d} ".ljust(size, "x"))
                 time.sleep(interval_ms / 1000)
-        wanted = before["frames"] + frames * before["open"]
+        wanted = before["messages"] + frames * before["open"]
         limit = time.monotonic() + ARRIVE_SECONDS
-        while (now := self.counts())["frames"] < wanted:
+        while (now := self.counts())["messages"] < wanted:
             if time.monotonic() > limit:
-                raise Failure(Exit.FAILURE, f"{self.name}: {now['frames']} of {wanted} frames arrived")
+                raise Failure(Exit.FAILURE, f"{self.name}: {now['messages']} of {wanted} messages arrived")
             time.sleep(0.05)
-        delivered = now["frames"] - before["frames"]
+        delivered = now["messages"] - before["messages"]
         self.frame_bytes = (now["bytes"] - before["bytes"]) / delivered
         self.cpu_us.append((cpu_seconds(self.pid) - cpu) * 1e6 / delivered)
 
@@ -148,11 +148,11 @@ def _system(name: str, sockets: int) -> Iterator[System]:
         system = System(name, pid, holder, server, port)
         limit, expected = time.monotonic() + OPEN_SECONDS, sockets if _hello(name) else 0
         last, now = -1, system.counts()
-        while now["open"] < sockets or now["frames"] < expected or now["frames"] != last:
+        while now["open"] < sockets or now["messages"] < expected or now["messages"] != last:
             if time.monotonic() > limit:
                 raise Failure(Exit.NOT_READY, f"{name}: {now['open']} of {sockets} sockets are open")
             time.sleep(SETTLE_SECONDS)
-            last, now = now["frames"], system.counts()
+            last, now = now["messages"], system.counts()
         system.memory_kib = (rss_kib(pid) - before) / sockets
         yield system
 

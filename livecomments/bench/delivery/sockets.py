@@ -1,11 +1,12 @@
 """A process that holds many WebSockets and throws away what comes: ``python -m …delivery.sockets``.
 
 First line on stdin: ``{"port", "path", "count", "hello"}`` (``hello``: texts to send after the handshake);
-then each line asks for the counts. It answers ``{"open", "frames"}``.
+then each line asks for the counts. It answers ``{"open", "messages", "bytes"}``.
 """
 
 import asyncio
 import json
+import os
 import sys
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ class Counts:
 
     def __init__(self) -> None:
         self.open = 0
-        self.frames = 0
+        self.messages = 0
         self.bytes = 0
 
 
@@ -62,11 +63,13 @@ class Socket(asyncio.Protocol):
                 self._transport.write(wire.masked(text.encode()))
         for frame in wire.frames(buffer):
             if frame.opcode in {wire.TEXT, wire.BINARY}:
-                if frame.payload == b"{}":
-                    self._transport.write(wire.PONG)
-                else:
-                    self._counts.frames += 1
-                    self._counts.bytes += len(frame.payload)
+                # Centrifuge puts several messages into one frame, a line each.
+                for message in frame.payload.split(b"\n"):
+                    if message == b"{}":
+                        self._transport.write(wire.PONG)
+                    elif message:
+                        self._counts.messages += 1
+                        self._counts.bytes += len(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count one less."""
@@ -84,7 +87,8 @@ async def main() -> None:
 
     async def connect(number: int) -> None:
         async with gate:
-            source = f"127.0.0.{2 + number // SOCKETS_PER_ADDRESS}"
+            # By process: the ports of the run before are held a while.
+            source = f"127.{1 + os.getpid() % 250}.0.{2 + number // SOCKETS_PER_ADDRESS}"
             _, protocol = await loop.create_connection(
                 lambda: Socket(counts, role["hello"]), "127.0.0.1", role["port"], local_addr=(source, 0)
             )
@@ -92,7 +96,7 @@ async def main() -> None:
 
     await asyncio.gather(*(connect(number) for number in range(role["count"])))
     while await reader.readline():
-        found = {"open": counts.open, "frames": counts.frames, "bytes": counts.bytes}
+        found = {"open": counts.open, "messages": counts.messages, "bytes": counts.bytes}
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
 
