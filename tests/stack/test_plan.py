@@ -40,6 +40,13 @@ def test_names_and_ports() -> None:
     assert tuple(each.name for each in plan.services()) == plans.service_names(Shape())
 
 
+def test_a_stage_beside_the_path_runs_when_it_is_asked_for() -> None:
+    """Without being named it has no process; named, it has as many as are said, behind the others."""
+    assert "analyse" not in plans.service_names(Shape(workers={"sample": 2}))
+    names = plans.service_names(Shape(workers={"analyse": 2}))
+    assert names[names.index("persist") + 1 :][:2] == ("analyse", "analyse-2")
+
+
 def test_fused() -> None:
     """One process takes the place of the five, and may have others beside it, with instances of their own."""
     plan = made(Shape(fused=True, workers={"fused": 2, "analyse": 1}))
