@@ -292,6 +292,7 @@ class PartitionRunner(Generic[S]):
         self.step_seconds += time.perf_counter() - begun
         if more is not None:
             output.main += more.main
+            output.before += more.before
             output.effects += more.effects
             output.undecided = more.undecided
         return output

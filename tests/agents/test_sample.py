@@ -105,12 +105,15 @@ def end_of(rows: Sequence[Any]) -> int:
     return max((row["to_seq"] for row in rows), default=0)
 
 
-async def test_authors_are_given_what_sampling_left_out() -> None:
+@pytest.mark.parametrize("closed_by", ["a later comment", "the clock"])
+async def test_authors_are_given_what_sampling_left_out(closed_by: str) -> None:
     """By a notice each, with the comment and its number; every comment is on a lane or in a notice."""
     async with await hot() as topology:
         topology.say(*(f"text {number}" for number in range(300)))
+        await topology.settle()
         topology.advance(1)
-        topology.say("the next window")
+        if closed_by == "a later comment":
+            topology.say("the next window")
         await topology.settle()
         on_lanes = {seq for seq, _ in shown(topology.told())}
         notices = topology.records("comments.notices")
