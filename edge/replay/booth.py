@@ -134,14 +134,15 @@ class Booth:
     async def _begin(self, watch: Watch, replays: Replays) -> None:
         asked = on_subscribe(watch.data)
         reel = await replays.open(watch.stream_id, asked.epoch)
+        player = self._player(watch, reel, asked)
+        player.enter()
         try:
-            player = self._player(watch, reel, asked)
             recovered = await _place(player, watch, asked)
         except BaseException:
-            replays.close(reel)
+            replays.ended(player)
             raise
         if self._watches.get(watch.channel) is not watch:
-            replays.close(reel)
+            replays.ended(player)
             self._desk.answer(watch.id, c.Failed.of(Error.NOT_AVAILABLE, "unsubscribed meanwhile"))
             return
         del self._watches[watch.channel]

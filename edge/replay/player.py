@@ -21,7 +21,7 @@ from edge.publication import Hole, document
 from edge.replay.asked import Asked
 from edge.replay.playhead import Playhead
 from edge.replay.reel import CHUNK_SECONDS, Reel
-from edge.replay.schedule import Due, Schedule
+from edge.replay.schedule import Due, Entry, Schedule
 from schemas.archive import ArchiveUnavailable
 
 BACKLOG_SEQS: Final = 50
@@ -82,6 +82,7 @@ class Player:
         self._bucket = Bucket(READABLE_PER_SECOND, BURST, now())
         self._target: Target | None = None
         self._jumped = False
+        self._pinned: Entry | None = None
         self._hole: Hole | None = None
         self._ended = False
         self._stale = False
@@ -94,12 +95,17 @@ class Player:
         """Up to here all was told."""
         return self._schedule.told
 
+    def enter(self) -> None:
+        """Hear from now on what is taken away: before anything is read."""
+        self.reel.enter(self)
+
     async def go_to(self, target: Target) -> None:
         """Go on at a position, some comments before it. Raises Away, ArchiveUnavailable."""
         last = await self.reel.after(target.position_ms, self._starts_at)
         before, after = self._schedule.told, max(self.reel.extent.first_seq - 1, last - BACKLOG_SEQS, 0)
         if target.hole:
             after = max(before, after)
+        self._pinned = await self.reel.pinned(last)
         self._schedule.go_to(after)
         self._hole = Hole(before, after, "late") if target.hole and after > before else None
         self._jumped = not target.hole
@@ -116,12 +122,11 @@ class Player:
             self._playhead = Playhead(position, self._now(), self._playhead.speed, self._playhead.paused)
 
     def start(self) -> None:
-        """Begin to play."""
-        self.reel.enter(self)
+        """Begin to play; its viewer has been told that it does."""
+        self._task = asyncio.create_task(self._run(), name="replay")
         deleted, cleared = self.reel.taken
         if deleted or cleared:
             self.gone(deleted, cleared)
-        self._task = asyncio.create_task(self._run(), name="replay")
 
     def stop(self) -> "asyncio.Task[None] | None":
         """End; the task that ends is returned."""
@@ -161,7 +166,7 @@ class Player:
     def gone(self, deleted: frozenset[str], cleared: Mapping[str, int]) -> None:
         """Take what was taken away off the screen, and out of what was read ahead."""
         self._schedule.hide(self.reel.hidden)
-        if not self._screen.closed:
+        if self._task is not None and not self._screen.closed:
             members = {"gone": {"ids": sorted(deleted), "users": dict(cleared)}}
             self._send(self._schedule.told, self._schedule.told, (), members)
 
@@ -241,7 +246,10 @@ class Player:
         self._tell(due or Due(self._schedule.told, self._schedule.told, ()))
 
     def _tell(self, due: Due) -> None:
-        members: dict[str, Any] = {"seek": True} if self._jumped else {}
+        members: dict[str, Any] = {}
+        if self._jumped:
+            pin = self._pinned if self._pinned is not None and not self.reel.hidden(self._pinned) else None
+            members = {"seek": True, "pinned": json.loads(pin.body) if pin is not None else None}
         after = self._hole.from_seq if self._hole is not None else due.after
         self._send(after, due.upto, [entry.body for entry in due.entries], members, self._hole)
         self._jumped, self._hole, self._stale = False, None, False

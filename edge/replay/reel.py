@@ -19,7 +19,7 @@ from edge.api.histogram import Extent, Histogram
 from edge.api.history import Comments, Range
 from edge.api.problems import Away
 from edge.errors import fault
-from edge.replay.schedule import Chunk, Entry, chunk_of
+from edge.replay.schedule import Chunk, Entry, chunk_of, pinned
 from edge.tasks import end
 from schemas.archive import ArchiveUnavailable
 from schemas.stores import Head
@@ -27,6 +27,8 @@ from schemas.stores import Head
 CHUNK_SEQS: Final = 256
 CHUNKS_MAX: Final = 32
 """Of one stream, kept; the one that was used longest ago goes first."""
+PIN_CHUNKS: Final = 4
+"""Looked through for what was pinned at a position that is jumped to."""
 CHUNK_SECONDS: Final = 30.0
 """For which a chunk is kept: less than what was taken away is told for."""
 END_SECONDS: Final = 1.0
@@ -149,6 +151,14 @@ class Reel:
         wanted = Range(limit=1, epoch=self.epoch, at=at, comments_only=False)
         found = await self._reader.read(self.stream_id, wanted)
         return found.from_seq - 1 if found is not None else self.extent.last_seq
+
+    async def pinned(self, seq: int) -> Entry | None:
+        """Return what was pinned at a number, as far as some chunks before it show."""
+        last = seq // CHUNK_SEQS
+        numbers = range(max(0, last - PIN_CHUNKS + 1), last + 1)
+        chunks = await asyncio.gather(*(self.chunk(number * CHUNK_SEQS) for number in numbers))
+        found = pinned(entry for chunk in chunks for entry in chunk.entries if entry.seq <= seq)
+        return None if found is None or self.hidden(found) else found
 
     async def histogram(self, buckets: int) -> Histogram | None:
         """Count its comments over its time. Raises ArchiveUnavailable."""

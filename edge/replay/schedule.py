@@ -23,7 +23,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Entry(NamedTuple):
-    """One event to play. ``rank``: those with a low one are shown first where not all can be."""
+    """One event to play. ``rank``: those with a low one are shown first where not all can be.
+
+    ``target``: the comment that a pin is of.
+    """
 
     seq: int
     at: int
@@ -31,6 +34,8 @@ class Entry(NamedTuple):
     user_id: str
     rank: int
     body: bytes
+    kind: str = "comment"
+    target: str | None = None
 
 
 class Chunk(NamedTuple):
@@ -58,7 +63,8 @@ def entry_of(event: Mapping[str, Any]) -> Entry | None:
     # Of what an author cannot choose, so that nobody makes ids that are shown rather than others'.
     rank = 0 if leads else 1 + xxhash.xxh3_64_intdigest(b"%d %d" % (event["seq"], event["at"]))
     body = _encode(event_view(event)).encode(errors="replace")
-    return Entry(event["seq"], event["at"], event["id"], event["user_id"], rank, body)
+    target = (event["command"] or {}).get("target")
+    return Entry(event["seq"], event["at"], event["id"], event["user_id"], rank, body, event["type"], target)
 
 
 class Schedule:
@@ -134,6 +140,20 @@ def chunk_of(after: int, upto: int, events: Iterable[Mapping[str, Any]]) -> Chun
     """Put events of a range, ascending, into a chunk."""
     found = (entry_of(event) for event in events)
     return Chunk(after, upto, tuple(entry for entry in found if entry is not None))
+
+
+def pinned(entries: Iterable[Entry]) -> Entry | None:
+    """Return the comment that is pinned behind these entries; None: none, or one that is not among them."""
+    found, comments = None, dict[str, Entry]()
+    for entry in entries:
+        match entry.kind:
+            case "comment":
+                comments[entry.id] = entry
+            case "pin":
+                found = comments.get(entry.target or "")
+            case "unpin":
+                found = None
+    return found
 
 
 def _rank(entry: Entry) -> tuple[int, int]:

@@ -129,6 +129,19 @@ test("a jump empties the list, forth and back; what overlaps is shown once", () 
   assert.equal(replay.tally.gaps, 0);
 });
 
+test("what was pinned where a jump ends is shown, also when it is older than the list, and goes when it is taken away", () => {
+  const { replay, reply, say } = started();
+  reply();
+  say(50, 52, { seek: true, pinned: comment(3) });
+  assert.deepEqual([replay.model.pinned.id, replay.model.pinned.text], ["id-3", "3"]);
+  say(52, 53);
+  assert.equal(replay.model.pinned.id, "id-3");
+  say(53, 53, { gone: { ids: ["id-3"] } });
+  assert.equal(replay.model.pinned, null);
+  say(60, 61, { seek: true, pinned: null });
+  assert.equal(replay.model.pinned, null);
+});
+
 test("what is taken away goes, a hole is shown, and a stall is told", () => {
   const { replay, reply, say } = started();
   reply();

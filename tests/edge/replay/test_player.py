@@ -66,6 +66,7 @@ async def begun(reel: Reel, screen: Screen, **head: Any) -> Player:
     """Return a player that plays."""
     playhead = Playhead(0.0, reel.now(), **head)
     made = Player(reel, Seat(f"replay:{STREAM}", screen, JsonCodec()), reel.extent.starts_at, playhead)
+    made.enter()
     await made.go_to(Target(0.0))
     made.start()
     return made
@@ -124,6 +125,7 @@ async def test_a_video_that_began_at_another_time(shelf: Shelf, replays: Replays
     screen, reel = Screen(), await replays.open(STREAM, None)
     playhead = Playhead(0.0, reel.now(), paused=True)
     made = Player(reel, Seat("replay:x", screen, JsonCodec()), AT + 3_000, playhead)
+    made.enter()
     await made.go_to(Target(0.0))
     made.start()
     await until(lambda: screen.seqs == [1, 2, 3])

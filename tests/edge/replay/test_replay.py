@@ -1,5 +1,6 @@
 """Replays at an edge, as an app has them through the official SDK; the archive is a real one."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from schemas.archive import ArchiveError
 from tests.api.records import AT, comments, event, id_of, segment
 from tests.edge.fakes import stage, until
 from tests.edge.replay.fakes import CHANNEL, cinema, replay
-from tests.edge.test_sdk import ENCODINGS, client_of
+from tests.edge.test_sdk import ENCODINGS, Seen, client_of
 
 
 @ENCODINGS
@@ -96,6 +97,30 @@ async def test_pins_and_the_end_are_played(tmp_path: Path) -> None:
         await viewer.shows(1, 2, 4, 5)
         kinds = [each["type"] for each in viewer.seen.publications[0]["events"]]
         assert kinds == ["comment", "pin", "unpin", "end"]
+
+
+async def test_a_jump_tells_what_was_pinned_there(tmp_path: Path) -> None:
+    """Also when it was said long before; not when it was unpinned, deleted, or not pinned yet."""
+    said = [event(seq) for seq in range(1, 501)]
+    said[9] = event(10, "pin", id_of(5))
+    said[399] = event(400, "unpin")
+    async with cinema(tmp_path) as (on, shelf), client_of(on) as (client, _):
+        await shelf.store(segment(said))
+        viewer = await replay(client, paused=True, position_ms=300_000)
+        await until(lambda: bool(viewer.seen.publications))
+        assert viewer.seen.publications[0]["pinned"]["text"] == "comment 5"
+        told = []
+        for position in (450_000, 2_000, 200_000):
+            await viewer.ask(position_ms=position)
+            seen = len(viewer.seen.publications)
+            await until(lambda seen=seen: len(viewer.seen.publications) > seen)
+            told.append(viewer.seen.publications[-1]["pinned"])
+        assert (told[0], told[1], told[2]["id"]) == (None, None, id_of(5))
+        shelf.takings.taken = Taken(frozenset({id_of(5)}))
+        await until(lambda: "gone" in viewer.seen.publications[-1])
+        await viewer.ask(position_ms=350_000)
+        await until(lambda: viewer.seen.publications[-1].get("seek"))
+        assert viewer.seen.publications[-1]["pinned"] is None
 
 
 async def test_a_burst_is_thinned(tmp_path: Path) -> None:
@@ -278,6 +303,30 @@ async def test_there_is_a_limit_a_connection(tmp_path: Path) -> None:
         await first.subscription.unsubscribe()
         await more.subscription.subscribe()
         await more.shows(1)
+
+
+async def test_who_gives_up_before_it_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts no more, and the channel can be subscribed to again."""
+    async with cinema(tmp_path) as (on, shelf), client_of(on) as (client, _):
+        await shelf.store(comments(1, 1))
+        go, asked, epochs = asyncio.Event(), asyncio.Event(), shelf.archive.epochs
+
+        async def slow(stream_id: str) -> Any:
+            asked.set()
+            await go.wait()
+            return await epochs(stream_id)
+
+        monkeypatch.setattr(shelf.archive, "epochs", slow)
+        seen = Seen()
+        subscription = client.new_subscription(CHANNEL, events=seen)
+        await subscription.subscribe()
+        await asked.wait()
+        await subscription.unsubscribe()
+        go.set()
+        await until(lambda: on.server._replays.count == 0)  # type: ignore[union-attr]
+        await subscription.subscribe()
+        await until(lambda: bool(seen.publications))
+        assert on.server._replays.count == 1  # type: ignore[union-attr]
 
 
 async def test_all_who_replay_a_stream_share_what_is_read(

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.replay.schedule import Chunk, Due, Entry, Schedule, chunk_of, entry_of, thinned
+from edge.replay.schedule import Chunk, Due, Entry, Schedule, chunk_of, entry_of, pinned, thinned
 from tests.edge.fakes import AT, command, comment
 
 PLENTY = 1_000
@@ -121,6 +121,21 @@ def test_thinning_keeps_who_leads_and_the_order(ranks: list[int], room: int) -> 
     assert set(leading) <= set(kept)
     assert list(kept) == sorted(kept)
     assert set(kept) <= set(thinned(found, room + 1))
+
+
+@given(st.lists(st.tuples(st.sampled_from(["comment", "pin", "unpin"]), st.integers(0, 9)), max_size=20))
+def test_what_is_pinned_follows_from_the_last_pin(said: list[tuple[str, int]]) -> None:
+    """A comment that was there before; unpinned, nothing is."""
+    found = [
+        Entry(seq, AT, f"id-{seq}", "ana", 0, b"", kind, None if kind != "pin" else f"id-{target}")
+        for seq, (kind, target) in enumerate(said)
+    ]
+    last = next((entry for entry in reversed(found) if entry.kind != "comment"), None)
+    expected = None
+    if last is not None and last.kind == "pin":
+        before = (each for each in found if each.kind == "comment" and each.seq < last.seq)
+        expected = next((each for each in before if each.id == last.target), None)
+    assert pinned(found) == expected
 
 
 def test_what_is_played_of_a_stream() -> None:

@@ -124,8 +124,16 @@ export class ReplayConnection {
       this.position = result.position;
       this.tally.count += result.events.filter(({ type }) => type === "comment").length;
       this.model = take(this.model, this.position.epoch, result, data);
+      if ("pinned" in data) this.model = { ...this.model, pinned: this.#row(data.pinned) };
     }
     this.#options.onChange();
+  }
+
+  /** A comment as the list has it. */
+  #row(comment) {
+    if (!comment) return null;
+    const alone = { after: 0, events: [comment], hole: null, omitted: 0 };
+    return take(emptyModel(), this.position.epoch, alone).rows[0] ?? null;
   }
 
   #ended(code, reason) {
