@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.classifiers import Panel, Subject
-from agents.core.policy import Policy
+from agents.core.policy import Policy, merged
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
 from agents.sample import SampleStage
@@ -359,12 +359,14 @@ def test_a_platform_list_holds_when_all_of_its_parts_are_there() -> None:
     long = [f"word{number:06}" for number in range(30_000)]
     first, *others = parts_of(long)
     assert len(others) >= 1
+    assert not take(parts_of([])[0])  # there was none
     assert not take(first)
-    assert state.rules == ("darn",)
+    assert merged(state.lists) == ("darn",)
     assert [take(part) for part in others][-1]
-    assert len(state.rules) == 30_001
+    assert merged(state.lists) == ("darn", *long)
+    assert not any(take(part) for part in (first, *others))
     assert take(parts_of([])[0])
-    assert state.rules == ("darn",)
+    assert merged(state.lists) == ("darn",)
 
 
 class Slow:
