@@ -51,7 +51,7 @@ class Places:
 
     def sources(self) -> Iterable[Path]:
         """Everything that the result depends on."""
-        return [self.web / "build.js", self.web / "package-lock.json", *(self.web / "src").rglob("*")]
+        return [self.web / "build.js", *self.lock(), *(self.web / "src").rglob("*")]
 
     def lock(self) -> Iterable[Path]:
         """Everything that the installed tools depend on."""
