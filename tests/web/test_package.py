@@ -69,6 +69,14 @@ def test_the_element_is_typed() -> None:
     assert typed == properties | methods
 
 
+def test_what_is_imported_for_its_effect_is_kept() -> None:
+    """A bundler drops a module that is imported and not used, unless the package says that it has an effect."""
+    effects = {(WEB / each).resolve() for each in PACKAGE["sideEffects"]}
+    for module in (WEB / "src").rglob("*.js"):
+        for each in re.findall(r'^import "(\.[^"]+)"', module.read_text(encoding="utf-8"), re.MULTILINE):
+            assert (module.parent / each).resolve() in effects, f"{each} in {module.name}"
+
+
 def test_looks_are_documented() -> None:
     """Every variable and part that a site may use is in the package's README, and none that is not there."""
     styles, readme = text("src/styles.js"), text("README.md")
