@@ -40,11 +40,17 @@ class UndecodableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One released version of a record's schema, and the id it is framed with."""
+    """One released version of a record's schema, and the id it is framed with.
+
+    ``written``: false in the release that introduces the version. It can be read then, and the version before
+    is written: workers of the last release, which do not know it, may still run beside. The next release
+    writes it.
+    """
 
     id: int
     record: str
     version: int
+    written: bool = True
 
     @property
     def text(self) -> str:
@@ -59,8 +65,14 @@ def releases() -> tuple[Release, ...]:
 
 
 def latest(record: str) -> Release:
-    """Return the version that ``record`` (e.g. ``"sequenced"``) is written with."""
+    """Return the newest version of ``record`` (e.g. ``"sequenced"``), in whose shape all are read."""
     return max((row for row in releases() if row.record == record), key=lambda row: row.version)
+
+
+def written(record: str) -> Release:
+    """Return the version that ``record`` is written with: the newest that the last release knew too."""
+    rows = (row for row in releases() if row.record == record and row.written)
+    return max(rows, key=lambda row: row.version)
 
 
 def schema_text(record: str) -> str:
@@ -75,16 +87,17 @@ class Codec:
     """
 
     def __init__(self, record: str) -> None:
-        release = latest(record)
+        release, newest = written(record), latest(record)
         self.record = record
         self.id = release.id
         self._schema = _parsed(release.id)
+        self._newest, self._shape = newest.id, _parsed(newest.id)
         self._frame = _FRAME.pack(MAGIC, release.id)
         self._read: compiled.Read = _nothing_made
         self._write: compiled.Write = _nothing_made
         with suppress(compiled.UnsupportedError):
-            schema = json.loads(release.text)
-            self._read, self._write = compiled.reader(schema), compiled.writer(schema, FEW_VALUES)
+            self._read = compiled.reader(json.loads(newest.text))
+            self._write = compiled.writer(json.loads(release.text), FEW_VALUES)
         self._writers = {row.id: _parsed(row.id) for row in releases() if row.record == record}
 
     def encode(self, value: Any) -> bytes:
@@ -114,7 +127,7 @@ class Codec:
         writer = self._writers.get(schema_id)
         if writer is None:
             raise UndecodableError("unknown_schema", f"schema id {schema_id} is not a {self.record}")
-        if schema_id == self.id:
+        if schema_id == self._newest:
             with suppress(Exception):
                 value, end = self._read(data, FRAME_BYTES)
                 if end == len(data):
@@ -126,7 +139,7 @@ class Codec:
         buffer.seek(FRAME_BYTES)
         try:
             # A differing reader schema doubles the cost: it is given only where it differs.
-            reader = None if schema_id == self.id else self._schema
+            reader = None if schema_id == self._newest else self._shape
             value = fastavro.schemaless_reader(buffer, writer, reader)
         except (EOFError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise UndecodableError("undecodable", f"{type(error).__name__} as {self.record}") from error

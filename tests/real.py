@@ -25,6 +25,8 @@ class RealStack:
 
     port_base: int
     data: Path
+    root: Path = ROOT
+    """Where the code is that it runs."""
 
     @property
     def edge(self) -> str:
@@ -41,10 +43,15 @@ class RealStack:
         """The options that name this stack."""
         return ("--port-base", str(self.port_base), "--data", str(self.data))
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its verbs are run with."""
+        return environment(PYTHONPATH=str(self.root))
+
     def run(self, *arguments: str, seconds: float = VERB_SECONDS) -> "subprocess.CompletedProcess[str]":
         """Run a verb against this stack to its end."""
         return subprocess.run(
-            self.command(*arguments), env=environment(), cwd=self.data, capture_output=True, text=True,
+            self.command(*arguments), env=self.environment, cwd=self.data, capture_output=True, text=True,
             timeout=seconds, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -56,7 +63,7 @@ class RealStack:
     def started(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
         """Start a verb that runs until it is ended; end it."""
         with subprocess.Popen(
-            self.command(*arguments), env=environment(), cwd=self.data, stdin=subprocess.DEVNULL,
+            self.command(*arguments), env=self.environment, cwd=self.data, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         ) as process:  # fmt: skip
             try:
@@ -72,9 +79,9 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @contextmanager
-def real_stack(data: Path, *options: str) -> Iterator[RealStack]:
+def real_stack(data: Path, *options: str, root: Path = ROOT) -> Iterator[RealStack]:
     """Start a stack in a directory, whose logs are shown when it does not come up."""
-    stack = RealStack(free_ports(), data)
+    stack = RealStack(free_ports(), data, root)
     data.mkdir(parents=True, exist_ok=True)
     up = stack.run("up", "--detach", *options, seconds=UP_SECONDS)
     try:

@@ -9,7 +9,7 @@ import pytest
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
 from schemas import records
-from schemas.codec import Release, latest, releases, schema_text
+from schemas.codec import Release, latest, releases, schema_text, written
 
 FOLDER = Path(__file__).resolve().parents[2] / "schemas"
 RECORDS = sorted({release.record for release in releases()})
@@ -63,6 +63,14 @@ def test_the_gate_would_notice() -> None:
     )
     changed = [row | {"type": "string"} if row["name"] == "code" else row for row in today["fields"]]
     assert not compatible(json.dumps(today | {"fields": changed}), json.dumps(today))
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_a_new_version_waits_a_release(record: str) -> None:
+    """At most the newest version is not written yet, and there is one that is."""
+    versions = [row for row in releases() if row.record == record]
+    assert written(record) in versions
+    assert [row.version for row in versions if not row.written] in ([], [latest(record).version])
 
 
 def test_ids_are_given_once() -> None:
