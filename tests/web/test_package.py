@@ -70,7 +70,7 @@ def test_the_element_is_typed() -> None:
 
 
 def test_what_is_imported_for_its_effect_is_kept() -> None:
-    """A bundler drops a module that is imported and not used, unless the package says that it has an effect."""
+    """A bundler drops a module that is imported and not used, unless the package names it for its effect."""
     effects = {(WEB / each).resolve() for each in PACKAGE["sideEffects"]}
     for module in (WEB / "src").rglob("*.js"):
         for each in re.findall(r'^import "(\.[^"]+)"', module.read_text(encoding="utf-8"), re.MULTILINE):
