@@ -19,6 +19,8 @@ def notice(reason: str = "no") -> dict[str, Any]:
         "reason": reason,
         "at": 5,
         "origin": {"offset": 1, "index": 2},
+        "epoch": "",
+        "comment": None,
     }
 
 
