@@ -18,7 +18,9 @@ BENCHES: dict[str, str] = {
     "latency": "livecomments.bench.latency:latency",
     "moderation": "livecomments.bench.moderation:moderation",
     "pipeline": "livecomments.bench.pipeline:pipeline",
+    "recovery": "livecomments.bench.recovery:recovery",
     "sampling": "livecomments.bench.sampling:sampling",
+    "whole": "livecomments.bench.whole:whole",
 }
 """Bench → ``module:attribute``, in the order of ``--help``."""
 

@@ -166,15 +166,13 @@ async def measure(settings: Settings, rate: float, seconds: float, streams: int)
             await stack.enter_async_context(watching(settings.edge.port, chunk))
             for chunk in _chunks(named, settings.edge.subscriptions_per_connection_max)
         ]
-        authors = [
-            await stack.enter_async_context(_author(settings, number, book)) for number in range(count)
-        ]
-        await _talk(authors, named, book, rate, WARM_SECONDS)
+        authors = [await stack.enter_async_context(author(settings, number, book)) for number in range(count)]
+        await talk(authors, named, book, rate, WARM_SECONDS)
         await _arrived(watchers, book)
         for noted in (book.sent, book.acknowledged, book.refused):
             noted.clear()
         starts = await _ends(log, settings)
-        await _talk(authors, named, book, rate, seconds)
+        await talk(authors, named, book, rate, seconds)
         await _arrived(watchers, book)
         ends = await _ends(log, settings)
         # The loop's clock, on which arrivals are noted, against the wall's, on which the broker stamps.
@@ -194,8 +192,8 @@ class Author:
         self._asked: dict[int, str] = {}
         self._number = 1
 
-    async def say(self, stream: str, text: str) -> None:
-        """Publish a comment; the reply is noted when it comes."""
+    async def say(self, stream: str, text: str) -> str:
+        """Publish a comment; return its id. The reply is noted when it comes."""
         self._number += 1
         id_ = str(uuid.uuid4())
         self._asked[self._number] = id_
@@ -203,6 +201,7 @@ class Author:
         command = json.dumps({"id": self._number, "publish": publish})
         self._book.sent[id_] = time.time()
         await self._socket.send(command)
+        return id_
 
     async def read(self) -> None:
         """Take replies and answer pings until the connection ends."""
@@ -228,7 +227,8 @@ class Author:
 
 
 @asynccontextmanager
-async def _author(settings: Settings, number: int, book: Book) -> AsyncIterator[Author]:
+async def author(settings: Settings, number: int, book: Book) -> AsyncIterator[Author]:
+    """Connect one."""
     token = Authenticator(settings.auth).mint(f"bench-{number}", None, "viewer", TOKEN_SECONDS)
     address = f"ws://{settings.edge.host}:{settings.edge.port}/connection/websocket"
     async with connect(address, compression=None, ping_interval=None) as socket:
@@ -236,17 +236,17 @@ async def _author(settings: Settings, number: int, book: Book) -> AsyncIterator[
         reply = json.loads(str(await socket.recv()).split("\n", maxsplit=1)[0])
         if "error" in reply:
             raise Failure(Exit.FAILURE, f"the edge refused an author: {reply['error']}")
-        author = Author(socket, book)
-        reading = asyncio.create_task(author.read())
+        made = Author(socket, book)
+        reading = asyncio.create_task(made.read())
         try:
-            yield author
+            yield made
         finally:
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
 
 
-async def _talk(
+async def talk(
     authors: Sequence[Author], streams: Sequence[str], book: Book, rate: float, seconds: float
 ) -> None:
     """Comment evenly; what is late is said at once."""
