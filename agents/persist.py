@@ -78,7 +78,7 @@ class FlatSink(Sink):
         encode = codec(FLAT.record).encode
         entries = [
             (record["stream_id"].encode(), encode(_flat(record, event)))
-            for _, record in segments
+            for record in (segment.record for segment in segments)
             for event in record["events"]
         ]
         if entries:

@@ -33,10 +33,11 @@ class StoreAwayError(Exception):
 
 
 class Segment(NamedTuple):
-    """An admitted record: as it stands in the log, and decoded."""
+    """An admitted record: as it stands in the log, decoded, and when it was appended (the broker's clock)."""
 
     raw: bytes
     record: Any
+    appended_ms: int = 0
 
 
 class Sink(ABC):
@@ -178,7 +179,7 @@ class SinkRunner:
             return None
         if raw is None or not fence.admits(source.offset, record) or not record["stream_id"]:
             return None
-        return Segment(raw, record)
+        return Segment(raw, record, source.timestamp)
 
     async def _write(self, segments: Sequence[Segment]) -> None:
         await self._ask(lambda: self._sink.write(self._partition, segments))

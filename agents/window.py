@@ -170,7 +170,7 @@ class WindowSink(Sink):
         pipe = self._redis.pipeline(transaction=False)
         heads: dict[str, stores.Head] = {}
         now = self._wall()
-        for raw, segment in segments:
+        for raw, segment, _ in segments:
             stream_id, end = segment["stream_id"], segment["to_seq"]
             if segment["from_seq"] == end:
                 continue  # the stream's state alone: news to those who watch, and nothing to catch up with
@@ -186,8 +186,8 @@ class WindowSink(Sink):
             pipe.expire(key, stores.WINDOW_SECONDS)
             pipe.eval(_RAISE_HEAD, 1, stores.head(stream_id), head.epoch, head.seq)
         if publish:
-            for raw, segment in segments:
-                pipe.publish(stores.channel(segment["stream_id"]), raw)
+            for raw, segment, appended_ms in segments:
+                pipe.publish(stores.channel(segment["stream_id"]), stores.message(raw, appended_ms))
         await pipe.execute()
 
     async def _put_heads(self, heads: dict[str, stores.Head]) -> None:

@@ -4,7 +4,8 @@
 |---|---|---|
 | ``window:{stream}:{epoch}`` | sorted set | framed ``fanout`` records as in the log; score ``to_seq`` |
 | ``head:{stream}`` | string | ``"<epoch> <to_seq>"`` of the newest segment in the window |
-| ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, published after the window is written |
+| ``fanout:{stream}`` | Pub/Sub channel | framed ``fanout`` records, each behind the time of its append
+  (`message`); published after the window is written |
 | ``bans:{stream}`` | hash | user id → JSON ``{"until": ms or null, "kind", "reason"}`` |
 | ``bans:*`` | hash | the same, of bans from the whole platform |
 | ``members:{stream}`` | set | user ids who may comment in members-only mode |
@@ -26,8 +27,10 @@ A sentinel is written when its part was built (``agents/window.py``, ``agents/pr
 it away, and the part is built anew. Where it is missing, a missing key says nothing.
 """
 
+import struct
 from typing import NamedTuple
 
+_TIME = struct.Struct(">q")
 SENTINEL = "livecomments:sentinel"
 EDGES = "edges"
 STREAMS = "streams"
@@ -81,6 +84,18 @@ def head(stream_id: str) -> str:
 def channel(stream_id: str) -> str:
     """Pub/Sub channel."""
     return f"fanout:{stream_id}"
+
+
+def message(raw: bytes, appended_ms: int) -> bytes:
+    """Return a record as it is published: behind its time, ms since 1970 by the broker's clock."""
+    return _TIME.pack(appended_ms) + raw
+
+
+def message_parts(data: bytes) -> tuple[bytes, int]:
+    """Return record and time of what was published; of what is none, an empty record."""
+    if len(data) < _TIME.size:
+        return b"", 0
+    return data[_TIME.size :], _TIME.unpack_from(data)[0]
 
 
 def bans(stream_id: str) -> str:

@@ -18,7 +18,7 @@ class Sink(Protocol):
     def segment(self, place: Place, record: Mapping[str, Any], appended_ms: int | None = None) -> None:
         """Take the next segment (`schemas.records.Fanout`) of a place, in the order of the log.
 
-        ``appended_ms``: when, by the broker's clock; None: the feed does not know.
+        ``appended_ms``: when, by the broker's clock; None: not known, or it was read from the window.
         """
 
     def lost(self, place: Place) -> None:

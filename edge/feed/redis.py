@@ -136,7 +136,8 @@ class RedisFeed:
         track = self._tracks.get(stream_id)
         if track is None:
             return
-        record = self._decoded(message)
+        raw, appended_ms = stores.message_parts(message)
+        record = self._decoded(raw)
         if record is None:
             return
         if not self._fence(stream_id, record).admits(-1, record):
@@ -149,7 +150,7 @@ class RedisFeed:
             track.wait(record)
             self._sicken(stream_id, track)
         else:
-            self._tell(stream_id, track, record)
+            self._tell(stream_id, track, record, appended_ms)
 
     def _cut(self) -> None:
         if self._channels.cuts:
@@ -157,11 +158,12 @@ class RedisFeed:
         for track in self._tracks.values():
             track.joined = False
 
-    def _tell(self, stream_id: str, track: Track, record: Record) -> None:
+    def _tell(self, stream_id: str, track: Track, record: Record, appended_ms: int | None = None) -> None:
+        """Tell the hub; what was read from the window, or waited for that, is late for its own reason."""
         if track.judge(record) is Verdict.OLD:
             return
         track.told(record)
-        self._sink.segment(stream_id, record)
+        self._sink.segment(stream_id, record, appended_ms)
 
     def _fence(self, stream_id: str, record: Record) -> Fence:
         """Return what is known of the writers of a stream's partition; a new cluster has new ones."""

@@ -105,7 +105,7 @@ async def listening(redis: RedisSettings, streams: Sequence[str]) -> AsyncIterat
         async for message in pubsub.listen():
             if message["type"] == "message":
                 at = now()
-                for event in decode(message["data"])["events"]:
+                for event in decode(stores.message_parts(message["data"])[0])["events"]:
                     arrived.setdefault(event["id"], at)
 
     task = asyncio.create_task(read())

@@ -98,7 +98,9 @@ class FakeRedis:
 
     async def aclose(self) -> None: ...
 
-    def put(self, record: dict[str, Any], *, lost: bool = False, stored: bool = True) -> None:
+    def put(
+        self, record: dict[str, Any], *, lost: bool = False, stored: bool = True, appended_ms: int = 0
+    ) -> None:
         """Write as persist does: window, head, message; ``lost``: the message reaches nobody."""
         stream_id, epoch, end = record["stream_id"], record["epoch"], record["to_seq"]
         raw = codec("fanout").encode(record)
@@ -107,7 +109,7 @@ class FakeRedis:
             self.heads[stores.head(stream_id)] = stores.Head(epoch, end).to_text().encode()
         for connection in self.connections:
             if not lost:
-                connection.deliver(stores.channel(stream_id), raw)
+                connection.deliver(stores.channel(stream_id), stores.message(raw, appended_ms))
 
     def flush(self) -> None:
         """FLUSHALL."""

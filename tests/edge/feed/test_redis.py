@@ -24,9 +24,11 @@ class Seen:
         self.segments: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
         self.begun_anew: list[str] = []
         self.stale: dict[str, list[bool]] = defaultdict(list)
+        self.appended: list[int | None] = []
 
-    def segment(self, place: Any, record: Mapping[str, Any]) -> None:
+    def segment(self, place: Any, record: Mapping[str, Any], appended_ms: int | None = None) -> None:
         self.segments[place].append(record)
+        self.appended.append(appended_ms)
 
     def lost(self, place: Any) -> None:
         self.begun_anew.append(place)
@@ -105,6 +107,16 @@ async def test_a_lost_message_is_seen_by_the_next_one() -> None:
         await until(lambda: seen.segments["a"] and seen.segments["a"][-1]["to_seq"] == 9)
         assert seen.seqs() == list(range(1, 10))
         assert feed._stats.feed_gaps == 1
+
+
+async def test_a_message_says_when_it_was_appended() -> None:
+    """So that the hub knows its delay; what had to be read from the window is late for its own reason."""
+    async with feeding("a") as (_, server, seen):
+        server.put(comments(1, 3, stream="a"), appended_ms=1_000)
+        server.put(comments(4, 6, stream="a"), appended_ms=1_010)
+        server.put(comments(7, 9, stream="a"), lost=True)
+        await until(lambda: seen.seqs() == list(range(1, 10)))
+        assert seen.appended == [1_000, 1_010, None]
 
 
 async def test_a_lost_last_message_is_seen_by_the_head() -> None:
