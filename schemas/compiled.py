@@ -114,6 +114,8 @@ class _Reader(_Made):
         yield f"if n < 128: {name} = (n >> 1) ^ -(n & 1); p += 1"
         # No number's bytes begin another's: where they are those of the last one here, so is the number.
         yield f"elif d.startswith(r{number}, p): {name} = v{number}; p += n{number}"
+        yield "elif d[p + 1] < 128:"
+        yield f"    n = n & 127 | d[p + 1] << 7; {name} = (n >> 1) ^ -(n & 1); p += 2"
         yield "else:"
         yield f"    {name}, q = long(d, p); r{number} = d[p:q]; v{number} = {name}; n{number} = q - p; p = q"
 
@@ -252,9 +254,10 @@ class _Writer(_Made):
 
 _LENGTH: Final = (
     "n = d[p]; p += 1",
-    # Longer than 63, or negative.
-    "if n & 129: n, p = length(d, p - 1)",
-    "else: n >>= 1",
+    "if n & 129 == 0: n >>= 1",
+    # Longer than 63; then longer than 8,191, or negative.
+    "elif n & 1 == 0 and d[p] < 128: n = (n & 127 | d[p] << 7) >> 1; p += 1",
+    "else: n, p = length(d, p - 1)",
     "q = p + n",
 )
 

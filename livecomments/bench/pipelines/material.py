@@ -1,4 +1,4 @@
-"""The input of ``bench pipeline``: records of ``comments.ingested``, always the same for the same question.
+"""The input of ``bench pipeline`` and ``bench whole``, always the same for the same question.
 
 Comments are those of real logs where some are at hand (``../shared/data/logs``), else of the made-up crowd.
 """
@@ -19,7 +19,8 @@ from livecomments.client import chatlog
 from livecomments.client.crowd import Shape, crowd
 from schemas.codec import codec
 from schemas.items import normal
-from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Origin
+from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Item, Origin, Submitted
+from schemas.routing import partition_of
 
 SEED: Final = 20_261_125
 CLAIM: Final = "bench"
@@ -83,6 +84,22 @@ def records(case: Case, said: Sequence[Said], now_ms: int | None = None) -> Iter
         record = Ingested(claim="", token=0, after=after.to_wire(), covered=covered.to_wire(), items=items)
         key = items[0]["stream_id"].encode() if case.per_record == 1 else b"batch"
         yield key, encode(record)
+
+
+def submitted(case: Case, said: Sequence[Said], partitions: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (partition, framed record) of ``comments.submitted`` as gateways pack them."""
+    chance = random.Random(SEED)  # noqa: S311 - no secret
+    encode = codec("submitted").encode
+    waiting: dict[int, list[Item]] = {}
+    for each in said:
+        ingested = _item(each, chance, case.streams, NOTHING, 0)
+        partition = partition_of(ingested["stream_id"], partitions)
+        items = waiting.setdefault(partition, [])
+        items.append(Item(**{name: ingested[name] for name in Item.__annotations__}))  # type: ignore[typeddict-item,literal-required]
+        if len(items) == case.per_record:
+            yield partition, encode(Submitted(gateway=CLAIM, items=waiting.pop(partition)))
+    for partition, items in waiting.items():
+        yield partition, encode(Submitted(gateway=CLAIM, items=items))
 
 
 def _item(said: Said, chance: random.Random, streams: int, origin: Origin, at: int) -> IngestedItem:
