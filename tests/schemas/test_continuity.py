@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,22 @@ def test_a_reader_that_starts_late_learns_the_token_from_records() -> None:
     fence = Fence()
     assert fence.admits(10, record(8))
     assert not fence.admits(11, record(3))
+
+
+@pytest.mark.parametrize("shift", [100, -100])
+def test_a_copy_of_the_log_must_keep_its_offsets(shift: int) -> None:
+    """On a mirror with other offsets a good record would be dropped, or a replaced writer's shown."""
+    log = [
+        (203, record(-1, "a")),
+        (204, record(203)),
+        (205, record(-1, "b")),
+        (206, record(203)),
+        (207, record(205)),
+    ]
+    fence, mirror = Fence(), Fence()
+    assert [offset for offset, each in log if fence.admits(offset, each)] == [204, 207]
+    seen = [offset for offset, each in log if mirror.admits(offset + shift, each)]
+    assert seen == ([] if shift > 0 else [204, 206, 207])
 
 
 def test_overlap_is_trimmed_and_the_first_wins() -> None:
