@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from selenium.webdriver import Chrome
 
+from edge.api.analytics import WIDTH
 from tests.real import RealStack
 from tests.web.browser import Page, browser
+from tests.web.test_sampling import call
 
 pytestmark = pytest.mark.integration
 
@@ -33,3 +35,24 @@ def test_a_watched_stream_is_on_the_board(stack: RealStack, tmp_path: Path) -> N
         page.until(lambda: page.run(f"return !!{row}"), "the stream is not on the board")
         assert page.run(f"return {row}.querySelector('td b').textContent") == "1"
         assert "watched" in page.run(status)
+
+
+def test_the_hour_of_a_stream(stack: RealStack, tmp_path: Path) -> None:
+    """Its name opens the picture of what was said; of a stream that nobody counted the page says so."""
+    stream = f"hour-{uuid.uuid4().hex[:12]}"
+    with browser(tmp_path / "profile") as chrome, stack.started("tail", stream):
+        page = Page(chrome, f"http://{stack.api}/live")
+        sign_in(chrome, page, stack.run("token", "--user", "ops", "--role", "platform").stdout.strip())
+        name = f"{IN_BOARD}.querySelector('tr[data-stream=\"{stream}\"] .name')"
+        hour = f"{IN_BOARD}.querySelector('.hour')"
+        page.until(lambda: page.run(f"return !!{name}"), "the stream is not on the board")
+        page.run(f"{name}.click()")
+        page.until(
+            lambda: page.run(f"return {hour}?.textContent") == "Nothing was counted.", "nothing is said"
+        )
+        page.run(f"{name}.click()")
+        page.until(lambda: page.run(f"return {hour} === null"), "it does not close")
+        call(stack, "POST", "/v1/streams", {"id": stream, "creator": "ana"})
+        page.run(f"{name}.click()")
+        width = f"return {hour}?.querySelector('img')?.naturalWidth"
+        page.until(lambda: page.run(width) == WIDTH, "the picture is not shown")

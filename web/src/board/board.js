@@ -11,7 +11,7 @@ const [WIDTH, HEIGHT] = [150, 34];
 const WHY = { viewers: "many viewers", latency: "served late", setting: "switched on" };
 
 class LiveBoard extends LitElement {
-  static properties = { _rows: { state: true }, _fault: { state: true } };
+  static properties = { _rows: { state: true }, _fault: { state: true }, _hour: { state: true } };
 
   #history = new Map();
   #timer = null;
@@ -20,6 +20,7 @@ class LiveBoard extends LitElement {
     super();
     this._rows = null;
     this._fault = "";
+    this._hour = null;
   }
 
   connectedCallback() {
@@ -52,6 +53,26 @@ class LiveBoard extends LitElement {
       this._fault = `No answer: ${error.message}. Asking again…`;
     }
     this.#timer = setTimeout(() => this.#ask(), ASK_MS);
+  }
+
+  /** Show what was counted of a stream in the last hour, where the stage `analyse` runs; again hides it. */
+  async #show(stream) {
+    if (this._hour?.stream === stream) {
+      this._hour = null;
+      return;
+    }
+    this._hour = { stream, picture: null, words: "Asking…" };
+    let shown;
+    try {
+      const headers = { Authorization: `Bearer ${sessionStorage.getItem(TOKEN)}` };
+      const answer = await fetch(`v1/streams/${encodeURIComponent(stream)}/analytics.svg`, { headers });
+      shown = answer.ok
+        ? { stream, picture: `data:image/svg+xml,${encodeURIComponent(await answer.text())}`, words: "" }
+        : { stream, picture: null, words: answer.status === 404 ? "Nothing was counted." : `The API answered ${answer.status}.` };
+    } catch (error) {
+      shown = { stream, picture: null, words: `No answer: ${error.message}.` };
+    }
+    if (this._hour?.stream === stream) this._hour = shown;
   }
 
   #signIn(event) {
@@ -99,7 +120,8 @@ class LiveBoard extends LitElement {
     const past = this.#history.get(row.id)?.rows ?? [];
     const of = (name) => past.map((each) => each[name]);
     return html`<tr data-stream=${row.id}>
-      <th scope="row">${row.id}<small>${row.edges} ${row.edges === 1 ? "edge" : "edges"}</small></th>
+      <th scope="row"><button class="name" title="The last hour" aria-expanded=${this._hour?.stream === row.id}
+          @click=${() => this.#show(row.id)}>${row.id}</button><small>${row.edges} ${row.edges === 1 ? "edge" : "edges"}</small></th>
       <td><b>${number(row.viewers)}</b>${row.users === null ? nothing : html`<small>${number(row.users)} users</small>`}
         ${plot("Viewers", [["a", of("viewers")]])}</td>
       <td><b>${number(row.arrivals_per_s)}</b> in, <b class="shown">${number(row.shown_per_s)}</b> shown
@@ -112,7 +134,12 @@ class LiveBoard extends LitElement {
         ? html`<span class="on">${WHY[row.why] ?? row.why}</span><small>${row.rate.toFixed(1)}/s a viewer</small>`
         : html`<span class="off">all is shown</span>`}</td>
       <td>${lanes(row)}</td>
-    </tr>`;
+    </tr>
+    ${this._hour?.stream === row.id
+      ? html`<tr class="hour"><td colspan="6">${this._hour.picture
+          ? html`<img src=${this._hour.picture} alt="What was said in the last hour, by the minute" />`
+          : this._hour.words}</td></tr>`
+      : nothing}`;
   }
 
   static styles = css`
@@ -139,6 +166,8 @@ class LiveBoard extends LitElement {
     form { display: grid; gap: 10px; max-inline-size: 420px; }
     input { display: block; inline-size: 100%; box-sizing: border-box; font: inherit; padding: 8px; }
     button { font: inherit; padding: 8px; }
+    .name { border: 0; padding: 0; background: none; color: inherit; text-align: start; cursor: pointer; text-decoration: underline dotted; }
+    .hour img { max-inline-size: 100%; border-radius: 8px; }
   `;
 }
 
