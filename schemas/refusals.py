@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-
 LEFT_OUT: Final = 0
 """Code of a notice that refuses nothing: the comment has its number, and sampling left it out."""
 
