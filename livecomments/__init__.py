@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from livecomments.client.happenings import StreamClosed as StreamClosed
     from livecomments.client.happenings import User as User
     from livecomments.client.items import State as State
+    from livecomments.client.notices import LeftOut as LeftOut
+    from livecomments.client.notices import Notice as Notice
     from livecomments.client.position import Position as Position
 
 _CLIENT = {
     "connect": "connect",
+    "LeftOut": "notices",
+    "Notice": "notices",
     "Position": "position",
     "State": "items",
     **dict.fromkeys(

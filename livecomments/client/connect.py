@@ -47,6 +47,7 @@ from livecomments.client.happenings import (
 )
 from livecomments.client.items import State
 from livecomments.client.mailbox import Mailbox
+from livecomments.client.notices import Notices
 from livecomments.client.position import Position
 from livecomments.client.tailing import Archived
 
@@ -109,6 +110,8 @@ class Connection:
         self._protobuf = protobuf
         self._queue_items_max = queue_items_max
         self._streams: set[Stream] = set()
+        self._mailboxes: set[Mailbox] = set()
+        """Of streams and notices."""
         self._ended: StreamClosed | None = None
         self._open = AsyncExitStack()
         self._client: Any = None
@@ -143,8 +146,8 @@ class Connection:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close; streams that are still read end."""
-        for stream in list(self._streams):
-            stream.mailbox.end(StopAsyncIteration())
+        for mailbox in self._mailboxes:
+            mailbox.end(StopAsyncIteration())
         await self._open.aclose()
 
     @asynccontextmanager
@@ -169,13 +172,37 @@ class Connection:
         follower = Follower(self._client, stream, mailbox.put, fail, self._archive(stream))
         joined = Stream(stream, self, follower, mailbox)
         self._streams.add(joined)
+        self._mailboxes.add(mailbox)
         try:
             await follower.begin(Beginning(since, from_start))
             yield joined
         finally:
             self._streams.discard(joined)
+            self._mailboxes.discard(mailbox)
             mailbox.end(StopAsyncIteration())
             await follower.leave()
+
+    @asynccontextmanager
+    async def notices(self, user: str) -> AsyncIterator[Notices]:
+        """Hear what becomes of a user's own comments after they were acknowledged; the token's ``sub`` alone.
+
+        Raises:
+            NotConnected: the connection is away, or ended for good.
+
+        """
+        await self._connected(FIRST_SECONDS)
+
+        def fail(code: int, reason: str) -> None:
+            made.mailbox.end(StreamClosed(code, reason))
+
+        made = Notices(self._client, user, self._queue_items_max, fail)
+        self._mailboxes.add(made.mailbox)
+        try:
+            await made.begin()
+            yield made
+        finally:
+            self._mailboxes.discard(made.mailbox)
+            await made.leave()
 
     async def send(self, stream: str, text: str = "", *, sticker: str = "", id_: str | None = None) -> str:
         """Post a comment; return its id when it is durable. Tried again with the same id where that is safe.
@@ -206,15 +233,15 @@ class Connection:
         raise OutcomeUnknown(comment_id)
 
     def connecting(self, reason: str) -> None:
-        """Tell every stream that the connection is lost."""
-        for stream in self._streams:
-            stream.mailbox.put(State("connecting", reason))
+        """Tell every reader that the connection is lost."""
+        for mailbox in self._mailboxes:
+            mailbox.put(State("connecting", reason))
 
     def fail(self, code: int, reason: str) -> None:
         """End every stream: the edge said so, for good."""
         self._ended = StreamClosed(code, reason)
-        for stream in self._streams:
-            stream.mailbox.end(StreamClosed(code, reason))
+        for mailbox in self._mailboxes:
+            mailbox.end(StreamClosed(code, reason))
 
     async def _connected(self, seconds: float) -> None:
         try:

@@ -168,6 +168,51 @@ async def test_ends_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
                 pass
 
 
+@ENCODINGS
+async def test_notices(protobuf: bool) -> None:
+    """What became of one's own comments is told once, over cuts; another's may not be heard."""
+    async with stage() as on:
+        address = {"token": token_of(on, "bo"), "protobuf": protobuf}
+        async with livecomments.connect(on.url, **address) as client, client.notices("bo") as notices:
+            assert await anext(notices) == State("live")
+            on.notices.push("bo", "c-1")
+            on.notices.push("ana", "c-2")
+            words = (int(Code.MODERATED), "moderated")
+            first = await anext(notices)
+            assert isinstance(first, livecomments.Notice)
+            assert (first.stream, first.id, first.code, first.key) == (STREAM, "c-1", *words)
+            client._client._conn.transport.abort()
+            on.notices.push("bo", "c-3")
+            later = [await anext(notices) for _ in range(3)]
+            assert [each.name for each in later if isinstance(each, State)] == ["connecting", "resumed"]
+            assert [each.id for each in later if isinstance(each, livecomments.Notice)] == ["c-3"]
+            async with client.notices("ana") as others:
+                with pytest.raises(livecomments.StreamClosed, match="permission denied"):
+                    await anext(others)
+        assert [item async for item in notices] == []
+
+
+def test_what_sampling_left_out() -> None:
+    """An own comment that was left out comes with its number, and itself where the edge has it."""
+    from livecomments.client.items import Seen
+    from livecomments.client.notices import told
+
+    own = {
+        "type": "comment",
+        "seq": 9,
+        "id": "c",
+        "user": {"id": "a", "name": "A", "role": "viewer"},
+        "text": "t",
+        "at": 1,
+    }
+    data = {"type": "own", "stream": "s", "epoch": "e", "seq": 9, "id": "c", "at": 1}
+    assert told(Seen("n", {"seq": 1, "data": data})) == livecomments.LeftOut("s", "c", "e", 9, None)
+    found = told(Seen("n", {"seq": 1, "data": data | {"comment": own}}))
+    assert found == livecomments.LeftOut(
+        "s", "c", "e", 9, Comment("e", 9, "c", User("a", "A", "viewer"), "t", 1)
+    )
+
+
 async def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nobody answers, that is said, with the address."""
     monkeypatch.setattr("livecomments.client.connect.FIRST_SECONDS", 0.2)
