@@ -21,7 +21,7 @@ from livecomments.client.position import Hole
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A comment that was acknowledged is refused, held, or not let through; docs/protocol.md has the codes."""
+    """A comment that was acknowledged is refused, held, or not let through. Codes: docs/protocol.md."""
 
     stream: str
     id: str
