@@ -55,7 +55,11 @@ async def test_where_a_schema_is_used(here: World) -> None:
     client = here.client(None)
     release = latest("position")
     subjects = (await client("GET", f"/schemas/ids/{release.id}/subjects")).json
-    assert subjects == ["sample-fanout-positions-changelog-value", "sequence-positions-changelog-value"]
+    assert subjects == [
+        "analyse-streams-changelog-value",
+        "sample-fanout-positions-changelog-value",
+        "sequence-positions-changelog-value",
+    ]
     versions = (await client("GET", f"/schemas/ids/{release.id}/versions")).json
     assert versions == [{"subject": subject, "version": 1} for subject in subjects]
     assert (await client("GET", f"/schemas/ids/{release.id}/schema")).json == json.loads(release.text)
