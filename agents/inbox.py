@@ -2,17 +2,21 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """A queue whose reader takes all that waits. Full: the writer waits. Closed: what is put is dropped."""
+    """A queue whose reader takes all that waits. Full: the writer waits. Closed: what is put is dropped.
 
-    def __init__(self, records_max: int) -> None:
+    ``size``: bytes of one; None: nobody asks for so many bytes.
+    """
+
+    def __init__(self, records_max: int, size: Callable[[T], int] | None = None) -> None:
         self._records_max = records_max
+        self._size = size
         self._waiting: deque[T] = deque()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
@@ -49,13 +53,17 @@ class Inbox(Generic[T]):
         self._filled.set()
         return True
 
-    async def take(self, records_max: int) -> list[T]:
-        """Take what waits, at most ``records_max``; nothing only after `wake`."""
+    async def take(self, records_max: int, bytes_max: int | None = None) -> list[T]:
+        """Take what waits, at most ``records_max`` and about ``bytes_max``; nothing only after `wake`."""
         while not self._waiting and not self._woken:
             self._filled.clear()
             await self._filled.wait()
         self._woken = False
-        taken = [self._waiting.popleft() for _ in range(min(records_max, len(self._waiting)))]
+        taken: list[T] = []
+        room = float("inf") if bytes_max is None else bytes_max
+        while self._waiting and len(taken) < records_max and room > 0:
+            taken.append(self._waiting.popleft())
+            room -= self._size(taken[-1]) if self._size is not None else 0
         self._drained.set()
         return taken
 

@@ -42,6 +42,9 @@ STEPS_IN_FLIGHT_MAX = 4
 """Decided and not acknowledged: some wait for their side records, some for their output to be durable.
 Few: while they are on their way more records wait, and the next step takes them together."""
 
+STEP_BYTES_MAX = 1024 * 1024
+"""Of records that one step takes together, about: deciding holds the loop, 0.1 s for so many comments."""
+
 
 class Work(NamedTuple):
     """A record to process, and what to call when its output is durable."""
@@ -97,6 +100,7 @@ class PartitionRunner(Generic[S]):
         on_durable: given the output when it is durable and nobody else has claimed the partition.
         inbox_records_max: bound of the inbox.
         merge_records_max: records that one step takes together.
+        turn: one for all runners of a loop: a step at a time, and the network is looked after between two.
         clock: of what a stage does by time; tests give another.
 
     """
@@ -113,11 +117,12 @@ class PartitionRunner(Generic[S]):
         on_durable: Durable | None = None,
         inbox_records_max: int = 256,
         merge_records_max: int = 256,
+        turn: asyncio.Lock | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.stage = stage
         self.partition = partition
-        self.inbox: Inbox[Work] = Inbox(inbox_records_max)
+        self.inbox: Inbox[Work] = Inbox(inbox_records_max, _bytes)
         self.ready = asyncio.Event()
         self.processed = 0
         self.steps = 0
@@ -140,6 +145,7 @@ class PartitionRunner(Generic[S]):
         self._next = 0
         """Offset that this worker's next output record must get."""
         self._deciding = asyncio.Lock()
+        self._turn = turn or asyncio.Lock()
         self._changelog_next: int | None = None
         self._clock = clock or Clock()
         self._alarm: Handle | None = None
@@ -273,14 +279,16 @@ class PartitionRunner(Generic[S]):
             self._set_alarm()
             self._deciding_now = False
             await self._room.acquire()
-            works = await self.inbox.take(self._merge_records_max)
+            works = await self.inbox.take(self._merge_records_max, STEP_BYTES_MAX)
             self._deciding_now = True
             await stage.prepare(self._state, [work.record for work in works])
-            async with self._deciding:
+            async with self._deciding, self._turn:
                 output = self._decide(works)
                 self._on_the_way += 1
                 self._taken += len(works)
                 self._decided.put_nowait(_Step(works, output))
+                # Others who want their turn wait until the loop has turned.
+                await asyncio.sleep(0)
 
     def _decide(self, works: Sequence[Work]) -> Output:
         stage, state = self.stage, self._state
@@ -366,3 +374,7 @@ class PartitionRunner(Generic[S]):
 
 def _is_decided(record: Record, undecided: int | None) -> bool:
     return undecided is None or record.offset < undecided
+
+
+def _bytes(work: Work) -> int:
+    return len(work.record.value or b"")

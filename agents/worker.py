@@ -300,23 +300,32 @@ async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[li
     """Make the stage's shells and its background work; of all stages, each handing on to the next."""
     if name == "persist":
         return _persist(settings, kafka_log)
-    epoch = await read_epoch(kafka_log, settings)
+    epoch, turn = await read_epoch(kafka_log, settings), asyncio.Lock()
     if name != topology.FUSED:
-        shell, helpers = _stage(name, settings, kafka_log, epoch)
+        shell, helpers = _stage(name, settings, kafka_log, epoch, turn=turn)
         return [shell], helpers
     shells, helpers = _persist(settings, kafka_log)
     following: AgentShell | None = None
     for stage in reversed(topology.STAGES):
-        following, more = _stage(stage.name, settings, kafka_log, epoch, following)
+        following, more = _stage(stage.name, settings, kafka_log, epoch, turn=turn, following=following)
         shells.append(following)
         helpers += more
     return shells, helpers
 
 
 def _stage(
-    name: str, settings: Settings, kafka_log: KafkaLog, epoch: str, following: AgentShell | None = None
+    name: str,
+    settings: Settings,
+    kafka_log: KafkaLog,
+    epoch: str,
+    *,
+    turn: asyncio.Lock,
+    following: AgentShell | None = None,
 ) -> tuple[AgentShell, list[Any]]:
-    """Make one stage's shell and its background work; ``following``: to which its output is handed."""
+    """Make one stage's shell and its background work.
+
+    ``turn``: the process's; ``following``: to which the stage's output is handed.
+    """
     board = Board(redis_client(settings.redis)) if name == SampleStage.name else None
     options = replace(Options.of(settings), known=board.edges, estimate=estimate) if board else None
     if board and settings.auth.secret == DEVELOPMENT_SECRET and not settings.sampling.secret:
@@ -351,6 +360,7 @@ def _stage(
             on_effects=on_effects,
             on_step=on_step,
             on_durable=following.hand if following else None,
+            turn=turn,
             inbox_records_max=settings.stage.inbox_records_max,
             merge_records_max=settings.stage.merge_records_max,
         )

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
+from agents.inbox import Inbox
 from agents.log import Entry, Span
 from agents.moderate import ModerateStage
 from agents.runner import STEPS_IN_FLIGHT_MAX, PartitionRunner, Work
@@ -40,12 +42,14 @@ class GatedLog(MemoryLog):
         future.set_result(self.put(topic, partition, entries))
 
 
-async def sequence(log: GatedLog, texts: Sequence[str]) -> tuple[PartitionRunner, list[int]]:
+async def sequence(
+    log: GatedLog, texts: Sequence[str], turn: asyncio.Lock | None = None
+) -> tuple[PartitionRunner, list[int]]:
     """Moderate a comment a record, and put the records into a sequence runner that takes one at a time."""
     moderate = ModerateStage(WordList(("darn",)), EPOCH)
     state, after, acknowledged = moderate.open(0), NOTHING, list[int]()
     stage = SequenceStage(EPOCH, 120_000, 1)
-    runner = PartitionRunner(stage, 0, log=log, worker="w", merge_records_max=1)
+    runner = PartitionRunner(stage, 0, log=log, worker="w", merge_records_max=1, turn=turn)
     for number, text in enumerate(texts):
         log.put(SUBMITTED.name, 0, [(None, b"")])
         item = IngestedItem(**comment("s", number, text=text), offset=number, index=0, at=log.now)
@@ -125,6 +129,38 @@ async def test_steps_in_flight_are_bounded() -> None:
     assert (runner.steps, runner.waiting) == (count, 0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_step_is_bounded_in_bytes() -> None:
+    """However few they are: deciding holds the loop."""
+    inbox: Inbox[bytes] = Inbox(10, len)
+    for size in (3, 4, 5, 100, 1):
+        await inbox.put(bytes(size))
+    assert [len(await inbox.take(10, 8)) for _ in range(2)] == [3, 1]
+    assert await inbox.take(10, 8) == [b"\0"]
+
+
+async def test_runners_of_one_loop_take_turns() -> None:
+    """Between two steps the loop turns, so that what waits for the network goes on."""
+    turns, at, turn = 0, list[int](), asyncio.Lock()
+    runners = [(await sequence(GatedLog(), ["hi"] * 3, turn))[0] for _ in range(5)]
+    for runner in runners:
+        decide = runner._decide
+
+        def noted(works: Sequence[Work], decide: Any = decide) -> Any:
+            at.append(turns)
+            return decide(works)
+
+        runner._decide = noted  # type: ignore[method-assign]
+    tasks = [asyncio.create_task(runner.run()) for runner in runners]
+    while not all(runner.resting for runner in runners):
+        await asyncio.sleep(0)
+        turns += 1
+    assert len(at) == 15
+    assert len(set(at)) == 15
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_a_checkpoint_waits_for_what_is_on_its_way() -> None:

@@ -31,10 +31,11 @@ async def main(settings: Settings) -> None:
         epoch = await read_epoch(log, settings)
         projection = Projection(Redis.from_url(settings.redis.url))
         work: list[Any] = [projection.run()]
+        turn = asyncio.Lock()
         for name in (ModerateStage.name, SequenceStage.name):
             stage = topology.build(name, settings, epoch)
             on_effects = projection.changed if isinstance(stage, ModerateStage) else None
-            make = partial(_runner, stage=stage, log=log, on_effects=on_effects, settings=settings)
+            make = partial(_runner, stage=stage, log=log, on_effects=on_effects, settings=settings, turn=turn)
             shell = AgentShell(name, stage.source, settings, make, stage.hears)
             await shell.app.start()
             work += [
@@ -47,7 +48,14 @@ async def main(settings: Settings) -> None:
 
 
 def _runner(
-    shell: AgentShell, partition: int, *, stage: Any, log: KafkaLog, on_effects: Any, settings: Settings
+    shell: AgentShell,
+    partition: int,
+    *,
+    stage: Any,
+    log: KafkaLog,
+    on_effects: Any,
+    settings: Settings,
+    turn: asyncio.Lock,
 ) -> Runner:
     return PartitionRunner(
         stage,
@@ -57,6 +65,7 @@ def _runner(
         on_effects=on_effects,
         inbox_records_max=settings.stage.inbox_records_max,
         merge_records_max=settings.stage.merge_records_max,
+        turn=turn,
     )
 
 
