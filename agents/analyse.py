@@ -27,6 +27,10 @@ LATE_MS = 250.0
 """How long after its end a clock closes a slice: what belongs to it is mostly there by then."""
 
 
+STREAMS_MAX = 100_000
+"""That a partition remembers from one minute to the next; a quiet stream takes 2 KB, a loud one 50."""
+
+
 @dataclass(slots=True)
 class AnalyseState(PartitionState):
     """One partition's."""
@@ -208,15 +212,20 @@ def _fold(state: AnalyseState, record: Analytics) -> None:
 
 
 def _forget(state: AnalyseState) -> None:
-    """Forget streams on which nothing was said for an hour, by the log's time."""
+    """Forget streams on which nothing was said for an hour by the log, and the most silent beyond the bound."""
     minute = state.at // MINUTE_MS
     if minute <= state.swept:
         return
     state.swept = minute
-    for stream_id in [each for each, tally in state.tallies.items() if tally.is_over(minute)]:
-        if stream_id not in state.open:
-            del state.tallies[stream_id], state.places[stream_id]
-            state.dirty.add(stream_id)
+    silent = {each: tally for each, tally in state.tallies.items() if each not in state.open}
+    over = {stream_id for stream_id, tally in silent.items() if tally.is_over(minute)}
+    surplus = len(state.tallies) - len(over) - STREAMS_MAX
+    if surplus > 0:
+        last = sorted((tally.minutes[-1].minute, each) for each, tally in silent.items() if each not in over)
+        over.update(stream_id for _, stream_id in last[:surplus])
+    for stream_id in sorted(over):
+        del state.tallies[stream_id], state.places[stream_id]
+        state.dirty.add(stream_id)
 
 
 def _is_behind(known: Passed | None, place: Passed) -> bool:

@@ -231,5 +231,20 @@ async def test_streams_are_forgotten_after_an_hour(checkpointed: bool) -> None:
         assert [each.comments for each in tallies["a"].minutes] == [1]
 
 
+async def test_so_many_streams_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound the most silent ones are forgotten, once a minute."""
+    monkeypatch.setattr("agents.analyse.STREAMS_MAX", 3)
+    async with driver_of() as driver:
+        for number in range(12):
+            driver.submit([comment(f"s{number}", number)])
+            driver.advance(40)
+            await driver.settle()
+        await finish(driver)
+        state = driver.state("analyse", 0)
+        assert {"s10", "s11"} <= state.tallies.keys()
+        assert len(state.tallies) <= 5
+        assert state.places.keys() == state.tallies.keys()
+
+
 def _place(record: dict[str, Any]) -> tuple[str, int]:
     return record["stream_id"], record["from_seq"]
