@@ -212,7 +212,7 @@ def _fold(state: AnalyseState, record: Analytics) -> None:
 
 
 def _forget(state: AnalyseState) -> None:
-    """Forget streams on which nothing was said for an hour by the log, and the most silent beyond the bound."""
+    """Forget streams that were silent for an hour, by the log; and the most silent beyond the bound."""
     minute = state.at // MINUTE_MS
     if minute <= state.swept:
         return
