@@ -10,14 +10,19 @@ import pytest
 from agents.analyse import AnalyseStage
 from agents.analytics import text_of
 from agents.core.counting import MINUTES_MAX
+from agents.errors import LostHistoryError
 from agents.ingest import IngestStage
+from agents.log import Record
 from agents.moderate import ModerateStage
 from agents.sequence import SequenceStage
 from agents.testing import CrashError, TopologyDriver
+from schemas.codec import codec
 from schemas.continuity import Fence
 from schemas.filtering import WordList
-from schemas.topics import ANALYTICS, ANALYTICS_CHANGELOG
+from schemas.topics import ANALYTICS, ANALYTICS_CHANGELOG, SEQUENCED
 from tests.agents.items import comment, order
+from tests.archive.events import START_MS, segment
+from tests.archive.events import comment as said
 
 EPOCH = "e1-0"
 STREAMS = ("a", "b", "c")
@@ -229,6 +234,43 @@ async def test_streams_are_forgotten_after_an_hour(checkpointed: bool) -> None:
         tallies = driver.state("analyse", 0).tallies
         assert set(tallies) == {"a", "b"}
         assert [each.comments for each in tallies["a"].minutes] == [1]
+
+
+def read_at_once(*segments: Any) -> list[dict[str, Any]]:
+    """Return what a worker writes of these segments, up to the clock's end of the last slice."""
+    stage = AnalyseStage(EPOCH)
+    state = stage.open(0)
+    encode = codec(SEQUENCED.record).encode
+    rows = [Record(offset, 0, None, encode(each)) for offset, each in enumerate(segments)]
+    entries = stage.step(state, rows).main
+    stage.tick(state, 0.0)
+    entries += stage.tick(state, 10_000.0).main
+    return [stage.codec.decode(value) for _, value in entries]
+
+
+def test_a_new_epoch_begins_a_slice_of_its_own() -> None:
+    """Numbers start over, and a record never has those of two histories."""
+    old = segment("s", [said(1, at=START_MS), said(2, at=START_MS + 1)], "e1-0")
+    new = segment("s", [said(1, at=START_MS + 2)], "e1-1")
+    found = read_at_once(old, new)
+    assert [(each["epoch"], each["from_seq"], each["to_seq"], each["comments"]) for each in found] == [
+        ("e1-0", 0, 2, 2),
+        ("e1-1", 0, 1, 1),
+    ]
+
+
+def test_what_overlaps_is_counted_once() -> None:
+    """As every reader trims it."""
+    first = segment("s", [said(seq, at=START_MS) for seq in (1, 2, 3)])
+    again = segment("s", [said(seq, at=START_MS) for seq in (2, 3, 4)])
+    (found,) = read_at_once(first, first, again)
+    assert (found["from_seq"], found["to_seq"], found["comments"]) == (0, 4, 4)
+
+
+def test_a_lost_stretch_stops_it() -> None:
+    """It never counts on as if nothing had happened."""
+    with pytest.raises(LostHistoryError, match="analyse: a stream's segments jump from 1 to 4"):
+        read_at_once(segment("s", [said(1)]), segment("s", [said(5)]))
 
 
 async def test_so_many_streams_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
