@@ -17,10 +17,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer.main
+from typer.core import TyperGroup
 
 from livecomments.cli import app
 from livecomments.web import find_node
@@ -100,43 +101,56 @@ def lines_of(text: str) -> Iterator[str]:
 
 
 def words_of(line: str) -> tuple[str, ...]:
-    """Return a command's words; none where the line is no command of ours. Optional parts are taken."""
+    """Return a command's words; none where it is none of ours. Optional parts are taken, «…» ends it."""
     line = line.strip().replace("[", "").replace("]", "").replace("\n", " ")
     if not re.match(r"(\.venv/bin/)?livecomments -?[a-z-]", line):
         return ()
-    words = [word for word in shlex.split(line, comments=True) if word != "…"]
+    words = shlex.split(line.partition("…")[0], comments=True)
     return ("livecomments", *(STAND_INS.get(word, word) if word.isupper() else word for word in words[1:]))
 
 
 SHOWN = sorted(set(shown()), key=str)
 
 
-def find(verb: str, group: click.Command, context: click.Context) -> click.Command:
-    assert isinstance(group, click.Group)
-    command = group.get_command(context, verb)
-    assert command is not None, f"there is no {verb}"
-    return command
+class UsageError(Exception):
+    """The parser refused it."""
 
 
 def parse(words: tuple[str, ...], *, mention: bool) -> None:
     """Give words to the real parser, command for command; a mention may end at any verb."""
-    command: click.Command = typer.main.get_command(app)
-    context = click.Context(command)
-    rest = list(words[1:])
-    while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        command = find(rest.pop(0), command, context)
-    if not rest and mention:
+    command: Any = typer.main.get_command(app)
+    context = command.context_class(command)
+    rest = [word or "01a214bb-d212-72aa-a750-03d4671a1df4" for word in words[1:]]
+    while isinstance(command, TyperGroup) and rest and not rest[0].startswith("-"):
+        verb, command = rest[0], command.get_command(context, rest.pop(0))
+        assert command is not None, f"there is no {verb}"
+    if rest == ["--help"] or (not rest and mention):
         return
-    command.make_context(words[-1], rest)
+    try:
+        command.make_context(words[-1], rest)
+    except Exception as error:
+        raise UsageError(str(error)) from error
 
 
 @pytest.mark.parametrize("command", SHOWN, ids=str)
 def test_a_command_is_in_a_table_and_parses(command: Shown) -> None:
     """It is run, or there is a reason why not; and the program knows every word of it."""
     assert command.verb in RUN or command.verb in STARTED or command.verb in PARSED, command.verb
-    if command.words[1:] != ("--help",):
-        words = tuple(word or "01a214bb-d212-72aa-a750-03d4671a1df4" for word in command.words)
-        parse(words, mention=command.mention or "stage" in words)
+    parse(command.words, mention=command.mention)
+
+
+def test_the_parser_refuses() -> None:
+    """What the program does not know is refused here, too."""
+    for words in (
+        "send",
+        "capacity --viewers many --streams 1",
+        "tail demo --nothing",
+        "bench edge --sockets",
+    ):
+        with pytest.raises(UsageError):
+            parse(("livecomments", *words.split()), mention=False)
+    with pytest.raises(AssertionError, match="there is no dance"):
+        parse(("livecomments", "dance"), mention=True)
 
 
 def test_there_are_commands() -> None:
@@ -145,11 +159,17 @@ def test_there_are_commands() -> None:
     assert {each.verb for each in SHOWN} >= {"up", "send", "tail", "doctor", "trace", "capacity"}
 
 
+def is_whole(each: Shown) -> bool:
+    """Whether it is a command, and not the mention of a verb that needs arguments."""
+    try:
+        parse(each.words, mention=False)
+    except UsageError:
+        return not each.mention
+    return True
+
+
 RUNNABLE = [
-    each
-    for each in {each.words: each for each in SHOWN}.values()
-    if each.verb in RUN
-    and not (each.mention and len(each.words) == 2 and each.verb in {"trace", "export", "erase"})
+    each for each in {each.words: each for each in SHOWN}.values() if each.verb in RUN and is_whole(each)
 ]
 
 
