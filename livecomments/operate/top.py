@@ -193,7 +193,7 @@ def screen(shown: View) -> "RenderableType":
     ]
     if shown.silent:
         parts.append(Text(f"no answer from {', '.join(shown.silent)}", style="red"))
-    return Group(*parts)
+    return Group(*(each for part in parts for each in (part, Text())))
 
 
 def _ms(value: float | None) -> str:
