@@ -80,8 +80,8 @@ _SIDES = bytes(
     for code in range(256)
 )
 """The same, of parts of words and punctuation alone."""
-_LEETED = (b"0a", b"a0", b"@a", b"a@", b"@0", b"0@", b"@@", b"!a")
-"""Kinds side by side where a digit or sign may be a letter."""
+_NO_LEETED = bytes(code for code, kind in enumerate(_KINDS) if chr(kind) not in "0@!")
+"""What makes no text look leet."""
 _LONG_NUMBER = re.compile(rb"(?<![0-9])(?!(?:19|20)[0-9]{2}(?![0-9]))[0-9]{4}")
 """That is no year."""
 _NO_OTHER_LEET = bytes(code for code in range(256) if chr(code) not in set(_LEET) - set(_SURE_LEET))
@@ -238,20 +238,44 @@ def has_wide_repeats(forms: Iterable[Formed]) -> bool:
     return any(_DOUBLED_WIDE.search(each.text) for each in forms)
 
 
-def is_undisguised(raw: bytes) -> bool:
-    """Whether a text's punctuation parts no word, and its digits and signs are no letters."""
-    return not _is_leeted(raw) and not _is_parted(raw)
+def at_once(raw: bytes, marks: bytes) -> bytes | None:
+    """Return all forms of most texts in one piece: the plain one, and the joined one where words are parted.
+
+    Args:
+        raw: a text of ASCII alone.
+        marks: of it what is not in `NO_MARKS`.
+
+    None: digits or signs may be letters, or letters stand alone; then `forms` has them.
+
+    """
+    text = b" " + b" ".join(raw.translate(PLAIN_TABLE).split()) + b" "  # `plain`, without the call
+    if has_single_letters(text):
+        return None
+    if not marks:
+        return text
+    if marks.translate(None, _NO_LEETED) and _is_leeted(raw):
+        return None
+    return text + b"\n" + _joined(raw) if _is_parted(raw) else text
+
+
+def _joined(raw: bytes) -> bytes:
+    return (b" %b " % b" ".join(raw.split())).translate(_JOINED, _DROPPED[_JOINED])
 
 
 def _is_parted(raw: bytes) -> bool:
-    return b".a" in raw.translate(_SIDES) and PARTED.search(raw) is not None
+    sides = raw.translate(_SIDES)
+    return b"a.a" in sides or (b".a" in sides and PARTED.search(raw) is not None)
 
 
 def _is_leeted(raw: bytes) -> bool:
+    """Whether kinds stand side by side where a digit or sign may be a letter."""
     kinds = raw.translate(_KINDS)
-    for pair in _LEETED:
-        if pair in kinds:
-            return True
+    if b"0a" in kinds or b"a0" in kinds or b"!a" in kinds:
+        return True
+    if b"@" in kinds and (
+        b"@a" in kinds or b"a@" in kinds or b"@0" in kinds or b"0@" in kinds or b"@@" in kinds
+    ):
+        return True
     return b"0000" in kinds and _LONG_NUMBER.search(raw) is not None
 
 

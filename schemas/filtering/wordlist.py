@@ -54,15 +54,14 @@ class WordList:
         if text.isascii():
             raw = text.encode()
             marks = raw.translate(None, folding.NO_MARKS)
-            if not marks or folding.is_undisguised(raw):
-                # Most comments. Here each call counts.
-                plain = b" " + b" ".join(raw.translate(folding.PLAIN_TABLE).split()) + b" "
-                if not folding.has_single_letters(plain):
-                    for automaton in self._automata:
-                        if automaton.matches(plain):
-                            break
-                    else:
-                        return self._excepted(text, self._as_it_stands(text, marks))
+            # Most comments. Here each call counts.
+            forms = folding.at_once(raw, marks)
+            if forms is not None:
+                for automaton in self._automata:
+                    if automaton.matches(forms):
+                        break
+                else:
+                    return self._excepted(text, self._as_it_stands(text, marks))
         else:
             raw, marks = text.encode(errors="replace"), b""
         return self._excepted(text, self._find(text, raw, marks))
