@@ -192,6 +192,7 @@ def test_the_held_queue(stage: Stage) -> None:
     assert stage.texts() == []
     stage.press(".card [data-act=approve]")
     stage.shown("let me in")
+    stage.until(lambda: len(stage.find(".card")) == 2, "the approved one is still in the queue")
     stage.press(".card [data-act=reject]")
     stage.until(lambda: len(stage.read("/held")["held"]) == 1, "the rejected one still waits")
     stage.press(".card [data-act=ban]")

@@ -86,6 +86,17 @@ test("what is approved leaves the queue at once, and a refusal is a toast", asyn
   made.close();
 });
 
+test("an answer that was under way does not bring an approved one back", async () => {
+  const rows = [{ id: "1", user: { id: "a", name: "A" } }, { id: "2", user: { id: "b", name: "B" } }];
+  const { made } = desk({ held: { held: rows } });
+  await new Promise((resolve) => setImmediate(resolve));
+  made.held = rows;
+  await made.approve(rows[0]);
+  await made.look("held");
+  assert.deepEqual(made.held.map(({ id }) => id), ["2"]);
+  made.close();
+});
+
 test("a ban can be undone from its toast", async () => {
   const { made, asked } = desk();
   await new Promise((resolve) => setImmediate(resolve));

@@ -14,6 +14,8 @@ const SAMPLES_MAX = 60;
 const TOAST_MS = 6_000;
 /** How long after an action its effect is looked for in what the server projects. */
 const PROJECTED_MS = 400;
+/** How long one that was answered stays out of the queue, whatever an answer says that was under way. */
+const ANSWERED_MS = 3_000;
 
 /** @typedef {{text: string, bad: boolean, undo?: () => void}} Toast */
 
@@ -39,6 +41,8 @@ export class Desk {
   #onChange;
   #timer = 0;
   #toastTimer = 0;
+  /** Id → when. @type {Map<string, number>} */
+  #answered = new Map();
 
   /**
    * @param {string} stream
@@ -112,7 +116,7 @@ export class Desk {
         case "audit": return { audit: (await this.#api.audit()).entries };
         case "words":
         case "settings": return { settings: await this.#api.settings() };
-        default: return { held: (await this.#api.held()).held };
+        default: return { held: this.#waiting(await this.#api.held()) };
       }
     });
     if (found) Object.assign(this, found);
@@ -146,7 +150,7 @@ export class Desk {
       const [stats, held] = await Promise.all([this.#api.stats(), this.#api.held()]);
       this.stats = stats;
       this.samples = [...this.samples, stats.events_per_second].slice(-SAMPLES_MAX);
-      this.held = held.held;
+      this.held = this.#waiting(held);
       this.error = "";
     } catch (error) {
       this.error = error.message;
@@ -159,8 +163,15 @@ export class Desk {
   }
 
   /** What was answered leaves the queue at once; should the server say no, the next look brings it back. */
+  /** What of a queue was not answered just now: a second click must not meet another comment's fate. */
+  #waiting({ held }) {
+    for (const [id, at] of this.#answered) if (Date.now() - at > ANSWERED_MS) this.#answered.delete(id);
+    return held.filter((each) => !this.#answered.has(each.id));
+  }
+
   #answer(held, words, ask) {
-    this.held = this.held.filter((each) => each.id !== held.id);
+    this.#answered.set(held.id, Date.now());
+    this.held = this.#waiting(this);
     return this.#act(`${words} a comment of ${held.user.name}`, ask);
   }
 
