@@ -219,4 +219,4 @@ async def test_the_readme_says_what_runs(pair: RealStack) -> None:
     names = [each["name"] for each in status["services"]]
     assert names == ["kafka", "redis", *STAGES, "edge", "edge-2", "api"]
     assert all(each["pid"] and each["ready"] for each in status["services"])
-    assert Path(pair.data / "stack.json").is_file()
+    assert "stack.json" in os.listdir(pair.data)
