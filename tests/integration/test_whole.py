@@ -6,7 +6,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -219,4 +218,3 @@ async def test_the_readme_says_what_runs(pair: RealStack) -> None:
     names = [each["name"] for each in status["services"]]
     assert names == ["kafka", "redis", *STAGES, "edge", "edge-2", "api"]
     assert all(each["pid"] and each["ready"] for each in status["services"])
-    assert "stack.json" in os.listdir(pair.data)
