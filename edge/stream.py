@@ -102,7 +102,15 @@ class Stream:
     # What comes in.
 
     def misses(self, segment: Mapping[str, Any]) -> tuple[int, int] | None:
-        """Return the range (from, to] that is missing before a segment of the epoch that goes on."""
+        """Return the range (from, to] that is missing before a segment of the epoch that goes on.
+
+        Of a stream that began while its first viewers came, the window may know nothing yet, and the feed may
+        have been read from behind its first segment: they are at 0, and what is before the segment is missing.
+        """
+        if self.new and self.ring.epoch is None:
+            start = int(segment["from_seq"])
+            known = start == 0 or segment["epoch"] != self._epoch or not self.audience.count
+            return None if known else (0, start)
         step = follow(self.ring.epoch, self.ring.end, segment)
         return step.gap if step is not None and step.epoch == self.ring.epoch else None
 

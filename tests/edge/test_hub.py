@@ -291,6 +291,21 @@ async def test_a_hole_in_the_feed_is_filled_from_the_window() -> None:
         assert viewer.holes == []
 
 
+async def test_a_stream_that_begins_while_its_first_viewer_comes() -> None:
+    """The window knew nothing yet, and the feed is read from behind the first segment: nothing is missing."""
+    with house() as on:
+        viewer = await on.come()
+        assert reply(viewer)["offset"] == 0
+        on.feed.push(comments(2, 2))
+        await until(lambda: bool(on.past.betweens))
+        on.past.put(comments(1, 1), comments(2, 2))
+        await until(lambda: on.stream().ring.end == 2)
+        on.clock.advance(1)
+        viewer.read()
+        assert [event["seq"] for event in viewer.seen] == [1, 2]
+        assert viewer.holes == []
+
+
 async def test_a_hole_that_nobody_can_fill_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while the rest goes on, and exactly what is missing is said to be lost."""
     monkeypatch.setattr(heal, "RETRY_SECONDS", 0)
