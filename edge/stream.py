@@ -104,8 +104,8 @@ class Stream:
     def misses(self, segment: Mapping[str, Any]) -> tuple[int, int] | None:
         """Return the range (from, to] that is missing before a segment of the epoch that goes on.
 
-        Of a stream that began while its first viewers came, the window may know nothing yet, and the feed may
-        have been read from behind its first segment: they are at 0, and what is before the segment is missing.
+        Of a stream that began while its first viewers came, the window may know nothing yet, and the feed
+        may be read from behind its first segment: they are at 0, and what is before the segment is missing.
         """
         if self.new and self.ring.epoch is None:
             start = int(segment["from_seq"])
