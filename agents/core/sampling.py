@@ -46,9 +46,9 @@ from schemas.records import Event, FanoutEvent
 STEEPNESS: Final = 20.0
 """c: how fast an author's weight falls."""
 STAFF_PER_SECOND: Final = 2
-LEFT_OUT_PER_BATCH_MAX: Final = 500
-"""Comments whose authors get them by a notice: 2,000 a second. Beyond it an author's app has its own copy
-alone."""
+LEFT_OUT_PER_BATCH_MAX: Final = 50
+"""Comments whose authors get them by a notice: 200 a second of a stream, since every edge reads all notices.
+Beyond it an author's app has its own copy alone, which it shows as soon as the comment is acknowledged."""
 SHADOWED_PER_BATCH_MAX: Final = 4
 """Comments of shadow-banned authors that go on in one batch; their authors alone see them."""
 SPARE_CANDIDATES: Final = 16

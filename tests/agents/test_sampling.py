@@ -63,7 +63,7 @@ def test_cuts_do_not_matter(cuts: list[int], seed: int) -> None:
 
 def test_what_is_on_no_lane_is_for_its_author() -> None:
     """Every comment is shown or left out, repeats and shadowed ones too; so many of one batch at most."""
-    events = commented(3_000)
+    events = commented(3_000, per_window=LEFT_OUT_PER_BATCH_MAX)
     batches = decided(sampler(), events)
     left = [event["seq"] for batch in batches for event in batch.left_out]
     shown = [event["seq"] for batch in batches for event in batch.events]
