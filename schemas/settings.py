@@ -115,7 +115,7 @@ class Edge(_Section):
     """Streams that one connection may watch."""
     commands_per_second_max: Annotated[int, Field(ge=1)] = 30
     """Of one connection; the burst is two seconds' worth."""
-    handshakes_per_second_max: Annotated[int, Field(ge=1)] = 1_500
+    handshakes_per_second_max: Annotated[int, Field(ge=1)] = 2_500
     """Beyond it a handshake is answered 503 with Retry-After, so that those connected notice nothing."""
     proxies: tuple[str, ...] = ()
     """Addresses whose ``X-Forwarded-For`` is believed: its last entry is the viewer's address."""
