@@ -20,6 +20,8 @@ from schemas.continuity import Fence
 from schemas.topics import Topic
 
 T = TypeVar("T")
+Stored = Callable[[int, Sequence["Segment"], float], None]
+"""Partition, segments, how many seconds their write took."""
 RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 5.0
 FENCE_RECORDS = 2_000
@@ -71,10 +73,17 @@ class Sink(ABC):
 
 
 class SinkRunner:
-    """One sink on one partition. ``log``: where its source is."""
+    """One sink on one partition. ``log``: where its source is; ``on_stored``: told of every write."""
 
     def __init__(
-        self, sink: Sink, partition: int, log_: Log, *, inbox_records_max: int, merge_records_max: int
+        self,
+        sink: Sink,
+        partition: int,
+        log_: Log,
+        *,
+        inbox_records_max: int,
+        merge_records_max: int,
+        on_stored: Stored | None = None,
     ) -> None:
         self.inbox: Inbox[Work] = Inbox(inbox_records_max)
         self.ready = asyncio.Event()
@@ -89,6 +98,7 @@ class SinkRunner:
         self._partition = partition
         self._log = log_
         self._merge_records_max = merge_records_max
+        self._on_stored = on_stored
         self._fence: Fence | None = None
         self._codec = codec(sink.source.record)
 
@@ -182,7 +192,14 @@ class SinkRunner:
         return Segment(raw, record, source.timestamp)
 
     async def _write(self, segments: Sequence[Segment]) -> None:
-        await self._ask(lambda: self._sink.write(self._partition, segments))
+        async def write() -> float:
+            begun = time.perf_counter()
+            await self._sink.write(self._partition, segments)
+            return time.perf_counter() - begun
+
+        took = await self._ask(write)
+        if self._on_stored is not None:
+            self._on_stored(self._partition, segments, took)
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store until it answers."""

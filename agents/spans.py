@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agents.log import Entry, Record
-from agents.sink import Segment, Sink
+from agents.sink import Segment, Stored
 from schemas.codec import Codec
 from schemas.spans import Spans, Value, comments_of
 
@@ -35,41 +35,19 @@ def stage_hops(
     return durable
 
 
-class TracedSink(Sink):
-    """A sink whose writes are traced."""
+def sink_hops(spans: Spans, sink: str, wall_ms: Callable[[], float] = lambda: time.time() * 1000) -> Stored:
+    """Return what a runner calls with partition and segments once they are stored."""
 
-    def __init__(
-        self, sink: Sink, spans: Spans, wall_ms: Callable[[], float] = lambda: time.time() * 1000
-    ) -> None:
-        self._sink = sink
-        self._spans = spans
-        self._wall_ms = wall_ms
-        # Of this instance: the class stands for any sink.
-        self.name, self.source = sink.name, sink.source  # type: ignore[misc]
-
-    async def run(self) -> None:
-        """Do what the sink does beside."""
-        await self._sink.run()
-
-    def taken(self, partition: int) -> None:
-        """Hand on."""
-        self._sink.taken(partition)
-
-    def left(self, partition: int) -> None:
-        """Hand on."""
-        self._sink.left(partition)
-
-    async def write(self, partition: int, segments: Sequence[Segment]) -> None:
-        """Write, and tell how long it took."""
-        begun = self._wall_ms()
-        await self._sink.write(partition, segments)
-        now = self._wall_ms()
+    def stored(partition: int, segments: Sequence[Segment], seconds: float) -> None:
+        now = wall_ms()
         for segment in segments:
             for comment in comments_of(segment.record):
-                if self._spans.wants(comment["id"]):
+                if spans.wants(comment["id"]):
                     more: dict[str, Value] = {"partition": partition, "segments": len(segments)}
                     more |= _said(comment)
-                    self._spans.hop(self._sink.name, comment["id"], begun, now, more, root=False)
+                    spans.hop(sink, comment["id"], now - 1000 * seconds, now, more, root=False)
+
+    return stored
 
 
 def _said(comment: Any) -> dict[str, Value]:

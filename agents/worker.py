@@ -39,7 +39,7 @@ from agents.sample import SampleStage
 from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
 from agents.sketch import estimate
-from agents.spans import TracedSink, stage_hops
+from agents.spans import sink_hops, stage_hops
 from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
@@ -371,11 +371,11 @@ def _stage(
 def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:
     archive = ArchiveSink(open_archive(settings))
     sinks: list[Sink] = [archive, WindowSink(redis_client(settings.redis), kafka_log), FlatSink(kafka_log)]
-
-    if (spans := open_spans(settings.tracing, "persist")) is not None:
-        sinks = [TracedSink(sink, spans) for sink in sinks]
+    spans = open_spans(settings.tracing, "persist")
 
     def shell_of(sink: Sink) -> AgentShell:
+        on_stored = sink_hops(spans, sink.name) if spans is not None else None
+
         def make(shell: AgentShell, partition: int) -> Runner:
             del shell
             return SinkRunner(
@@ -384,6 +384,7 @@ def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell],
                 kafka_log,
                 inbox_records_max=settings.stage.inbox_records_max,
                 merge_records_max=settings.stage.merge_records_max,
+                on_stored=on_stored,
             )
 
         return AgentShell(f"persist-{sink.name}", sink.source, settings, make)

@@ -1,5 +1,6 @@
 """What stages and sinks tell of traced comments; and on a real stack, one comment through every hop."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,9 +9,11 @@ import pytest
 
 import livecomments
 from agents.log import Record
-from agents.sink import Segment, Sink
-from agents.spans import TracedSink, stage_hops
-from agents.testing import TopologyDriver
+from agents.runner import Work
+from agents.sink import Segment, Sink, SinkRunner
+from agents.spans import sink_hops, stage_hops
+from agents.testing import MemoryLog, TopologyDriver
+from edge.tasks import end
 from livecomments import Comment
 from schemas.codec import codec
 from schemas.spans import Value, trace_of
@@ -81,6 +84,10 @@ class Store(Sink):
     def __init__(self) -> None:
         self.heard: list[Any] = []
 
+    async def holds(self, last: Sequence[Segment]) -> bool:
+        self.heard.append("holds")
+        return True
+
     async def write(self, partition: int, segments: Sequence[Segment]) -> None:
         self.heard.append((partition, len(segments)))
 
@@ -92,19 +99,39 @@ class Store(Sink):
 
 
 async def test_a_sink() -> None:
-    """A traced sink does what the sink does, and tells how long the write of a traced comment took."""
+    """A traced comment's hop lasts as long as the write that stored it."""
     async with driver() as topology:
         entries = await written(topology, SEQUENCED.name)
     segments = [Segment(raw, codec("sequenced").decode(raw)) for _, raw in entries]
-    store, spans, times = Store(), Seen(numbered(4)), iter((10.0, 30.0))
-    traced = TracedSink(store, spans, lambda: next(times))
-    traced.taken(2)
-    await traced.write(2, segments)
-    traced.left(2)
-    assert store.heard == ["taken", (2, len(segments)), "left"]
+    spans = Seen(numbered(4))
+    sink_hops(spans, "flat", lambda: 30.0)(2, segments, 0.02)
     ((name, id_, start, end, more),) = spans.hops
     assert (name, id_, start, end, more["seq"]) == ("flat", numbered(4), 10.0, 30.0, 5)
-    assert (traced.name, traced.source) == ("flat", SEQUENCED)
+    assert more["partition"] == 2
+
+
+async def test_a_traced_sink_does_all_that_a_sink_does() -> None:
+    """It is told of its partition, asked what it holds, and given what comes; then there is the hop."""
+    log, store, spans, acknowledged = MemoryLog(), Store(), Seen(numbered(4)), asyncio.Event()
+    async with driver() as topology:
+        log.put(SEQUENCED.name, 2, await written(topology, SEQUENCED.name))
+    count, stored = len(log.records[SEQUENCED.name, 2]), sink_hops(spans, store.name)
+    runner = SinkRunner(store, 2, log, inbox_records_max=99, merge_records_max=99, on_stored=stored)
+
+    async def ack() -> None:
+        acknowledged.set()
+
+    for record in log.records[SEQUENCED.name, 2]:
+        await runner.inbox.put(Work(record, ack))
+    task = asyncio.create_task(runner.run())
+    async with asyncio.timeout(HOP_SECONDS):
+        await acknowledged.wait()
+    await end([task])
+    [written_once] = [each for each in store.heard if isinstance(each, tuple)]
+    assert store.heard == ["taken", "holds", written_once, "left"]
+    assert written_once[0] == 2
+    assert 0 < written_once[1] <= count
+    assert [(name, id_) for name, id_, *_ in spans.hops] == [("flat", numbered(4))]
 
 
 @pytest.mark.integration
