@@ -17,10 +17,10 @@ from agents.core.counting import MINUTE_MS, SLICE_MS, Slice, Tally
 from agents.core.following import Passed
 from agents.errors import LostHistoryError
 from agents.log import Record
-from agents.sketch import estimate, sketch_of, union
 from agents.stage import Output, PartitionState, Stage
 from schemas.continuity import follow
 from schemas.records import NOTHING, Analytics, Origin, Sequenced
+from schemas.sketch import estimate, sketch_of, union
 from schemas.topics import ANALYTICS, ANALYTICS_CHANGELOG, SEQUENCED
 
 LATE_MS = 250.0

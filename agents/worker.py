@@ -38,11 +38,11 @@ from agents.runner import PartitionRunner, Work
 from agents.sample import SampleStage
 from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
-from agents.sketch import estimate
 from agents.spans import sink_hops, stage_hops
 from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
+from schemas.sketch import estimate
 from schemas.spans import open_spans
 from schemas.topics import Topic
 

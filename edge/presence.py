@@ -7,12 +7,10 @@ Users go as a sketch, so that somebody on two edges counts once.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final
-
-from datasketches import hll_sketch, tgt_hll_type
 
 from edge.stats import Stats
 from schemas.records import Health
+from schemas.sketch import sketch_of
 
 BUSY_VIEWERS = 50
 """From so many on, or sampled, a stream is reported every second."""
@@ -23,7 +21,6 @@ REPORTS_MAX = 2_000
 """Waiting to be sent; what comes beyond it is due again a second later."""
 SAMPLES_MAX = 1_024
 """Delays of one stream between two reports."""
-SKETCH_LG_K: Final = 12
 
 
 @dataclass(slots=True)
@@ -129,11 +126,3 @@ class Presence:
             queue_ms=delays.queue_ms,
             sketch=sketch,
         )
-
-
-def sketch_of(users: Iterable[str]) -> bytes:
-    """Return the sketch of users; two of them join to that of both (`agents.sketch`)."""
-    sketch = hll_sketch(SKETCH_LG_K, tgt_hll_type.HLL_4)
-    for user in users:
-        sketch.update(user)
-    return bytes(sketch.serialize_compact())

@@ -14,8 +14,8 @@ from agents.core.counting import (
     Tally,
     words,
 )
-from agents.sketch import estimate, sketch_of, union
 from schemas.records import Term
+from schemas.sketch import estimate, sketch_of, union
 from tests.archive.events import comment, order
 
 

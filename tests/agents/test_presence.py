@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core.presence import NOBODY, TTL_MS, Audience, Presence
-from agents.sketch import LG_K, estimate
 from schemas.records import Health
+from schemas.sketch import LG_K, estimate
 
 
 def report(edge: str = "a", viewers: int = 10, at: int = 1, **more: Any) -> Health:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from agents.sketch import estimate
 from edge.presence import BUSY_VIEWERS, REPORTS_MAX, SAMPLES_MAX, Delays, Presence
 from edge.stats import Stats
+from schemas.sketch import estimate
 
 
 class Watcher:

@@ -1,4 +1,4 @@
-"""How many different users there are: on several edges (`edge.presence` makes sketches), in a minute."""
+"""How many different users there are, over edges and over minutes: sketches that join."""
 
 from collections.abc import Iterable
 from typing import Final
