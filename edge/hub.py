@@ -329,6 +329,7 @@ class Hub:
         del self._streams[stream.id]
         reading.streams.discard(stream.id)
         self._windows.forget(stream.id)
+        self._traced.pop(stream.id, None)
         if self._healer is not None:
             self._healer.forget(stream)
 

@@ -468,3 +468,32 @@ async def test_two_edges_on_one_log_show_the_same() -> None:
             viewer.read()
         assert json.dumps(viewers[0].seen) == json.dumps(viewers[1].seen)
         assert len(viewers[0].seen) == 100
+
+
+class Everything:
+    """Traces every comment."""
+
+    def __init__(self) -> None:
+        self.hops: list[str] = []
+
+    def wants(self, comment_id: str) -> bool:
+        del comment_id
+        return True
+
+    def hop(self, name: str, comment_id: str, *_: object, root: bool) -> None:
+        del name, root
+        self.hops.append(comment_id)
+
+
+async def test_traces_wait_no_longer_than_their_stream() -> None:
+    """Of a stream that is begun anew nothing is kept: those that are kept are few."""
+    with house() as on:
+        on.hub._spans = spans = Everything()  # type: ignore[assignment]
+        await on.come()
+        place = on.feed.place_of(STREAM)
+        on.hub.segment(place, comments(1, 1), 1_000)
+        assert len(spans.hops) == 1
+        on.hub.segment(place, comments(2, 2), 1_010)
+        assert on.hub._traced
+        on.hub.lost(place)
+        assert on.hub._traced == {}
