@@ -134,8 +134,7 @@ def _load(text: str) -> Load:
 def _servers(directory: Path) -> dict[str, int]:
     """Return the pids of Kafka and Redis."""
     running = state.running(directory)
-    services = running.services if running is not None else ()
-    found = {each.name: each.process.pid for each in services if each.process is not None}
+    found = running.pids() if running is not None else {}
     if running is None or not {"kafka", "redis", "persist"} <= found.keys():
         raise Failure(Exit.NOT_RUNNING, f"no whole stack runs in {directory}: livecomments up --detach")
     return {name: found[name] for name in ("kafka", "redis")}

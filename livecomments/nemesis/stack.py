@@ -146,7 +146,8 @@ class Stack:
 
     def pids(self) -> dict[str, int]:
         """Return the running processes."""
-        return {each.name: each.process.pid for each in self._services() if each.process}
+        found = state.read(self.shape.directory)
+        return found.pids() if found is not None else {}
 
     def resume_all(self) -> None:
         """Continue whatever may still be stopped."""

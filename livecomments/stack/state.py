@@ -49,6 +49,10 @@ class State:
         yield self.supervisor
         yield from (each.process for each in self.services if each.process)
 
+    def pids(self) -> dict[str, int]:
+        """Return the services that were running: name → pid."""
+        return {each.name: each.process.pid for each in self.services if each.process}
+
 
 def read(directory: Path) -> State | None:
     """Return what was last written in ``directory``; None if there is nothing, or nothing readable."""
