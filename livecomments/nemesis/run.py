@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from livecomments.verify.report import Report
 from schemas.settings import Settings
 
 ROUND_OVERHEAD_SECONDS = 25.0
-"""Of a round, without faults: opening, settling, collecting."""
+"""Of a round, without faults: opening, settling, collecting. What it takes longer, later rounds give up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,12 @@ async def run(
         await exits.enter_async_context(stack.started())
         http = await exits.enter_async_context(aiohttp.ClientSession())
         reports = []
+        end = time.monotonic() + config.seconds
         for number in range(config.rounds):
             seed = config.seed + number
             path = keep / f"facts-{seed}.jsonl"
-            seconds = max(1.0, config.seconds / config.rounds - ROUND_OVERHEAD_SECONDS)
+            share = (end - time.monotonic()) / (config.rounds - number)
+            seconds = max(1.0, share - ROUND_OVERHEAD_SECONDS)
             tell(f"round {number + 1} of {config.rounds}: seed {seed}, {seconds:.0f} s")
             least = config.minimum if config.rounds == 1 else Minimum()
             with Book(path) as book:
