@@ -14,6 +14,8 @@ from schemas.filtering.unicode import bare, is_unspaced, lookalike
 
 Matches = Callable[[bytes], list[tuple[int, int, int]]]
 _ODD: Final = len(folding.ODD_REPEATS)
+_AT_ONCE: Final = folding.PLAIN | folding.JOINED
+_MAY_COUNT, _MAY_COUNT_SQUEEZED, _MAY_BE_ODD = 1, 2, 4
 _UNDONE: Final = folding.JOINED | folding.LEET | folding.SQUEEZED
 
 
@@ -43,7 +45,7 @@ class Automaton:
 
     """
 
-    __slots__ = ("_ends", "_forms", "_rules", "_withins", "matches")
+    __slots__ = ("_ends", "_forms", "_may", "_rules", "_withins", "matches")
 
     def __init__(self, rules: Sequence[tuple[int, Rule]]) -> None:
         found: dict[bytes, list[Key]] = defaultdict(list)
@@ -58,9 +60,22 @@ class Automaton:
         self._ends = array("I")
         for meant in found.values():
             self._ends.append((self._ends[-1] if self._ends else 0) + len(meant))
+        self._may = bytes([_MAY_BE_ODD]) * _ODD + bytes(map(_may, found.values()))[_ODD:]
         automaton = ahocorasick_rs.BytesAhoCorasick(list(found))
         self.matches: Matches = partial(automaton.find_matches_as_indexes, overlapping=True)
         """Return every (what, start, end) in some bytes; `meant` says what."""
+
+    def may_count(self, matches: list[tuple[int, int, int]], at_once: bytes) -> bool:
+        """Whether any of the ``matches`` in `folding.at_once`, or any in it squeezed, may mean anything."""
+        may = 0
+        for what, _, _ in matches:
+            may |= self._may[what]
+        if may < _MAY_BE_ODD:
+            return may & _MAY_COUNT > 0
+        if may & _MAY_COUNT:
+            return True
+        squeezed = self.matches(folding.squeezed_key(at_once))
+        return any(self._may[what] & _MAY_COUNT_SQUEEZED for what, _, _ in squeezed)
 
     def sifted(self, haystack: bytes) -> tuple[list[tuple[int, int, int]], bool]:
         """Return the matches of rules, and whether letters are repeated oddly (`folding.ODD_REPEATS`)."""
@@ -77,6 +92,13 @@ class Automaton:
             Key(self._rules[at], self._forms[at], self._withins[at]) for at in range(start, self._ends[what])
         )
         return [key for key in keys if key.counts_in(form)]
+
+
+def _may(keys: Sequence[Key]) -> int:
+    """Return in what sort of form finding the keys' string may mean anything; whichever of the sort it is."""
+    counts = any(key.counts_in(_AT_ONCE) for key in keys)
+    squeezed = any(key.counts_in(_AT_ONCE | folding.SQUEEZED) for key in keys)
+    return _MAY_COUNT * counts | _MAY_COUNT_SQUEEZED * squeezed
 
 
 def _keys(number: int, rule: Rule) -> Iterator[tuple[bytes, Key]]:

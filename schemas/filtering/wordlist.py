@@ -58,7 +58,8 @@ class WordList:
             forms = folding.at_once(raw, marks)
             if forms is not None:
                 for automaton in self._automata:
-                    if automaton.matches(forms):
+                    found = automaton.matches(forms)
+                    if found and automaton.may_count(found, forms):
                         break
                 else:
                     return self._excepted(text, self._as_it_stands(text, marks))
