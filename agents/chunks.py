@@ -1,48 +1,43 @@
 """Cutting what a step has to write into records of bounded size."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from agents.stage import SEGMENT_BYTES_MAX
 from schemas.records import Origin
 
-ITEM_BYTES = 512
-"""What an item takes beside its text: ids, name, numbers. Rather too much."""
 
-T = TypeVar("T", bound=Mapping[str, Any])
-
-
-def weight(item: Mapping[str, Any]) -> int:
-    """Return an upper estimate, in bytes, of an encoded item or event."""
-    command = item["command"]
-    settings = len(command["settings"] or "") if command else 0
-    return ITEM_BYTES + 4 * (len(item["text"]) + settings)
-
-
-def chunked(items: Sequence[T]) -> Iterator[tuple[list[T], bool]]:
-    """Yield ``(chunk, whether it is the last)``; one empty chunk where there are no items."""
-    chunk: list[T] = []
-    size = 0
-    for item in items:
-        size += weight(item)
-        if chunk and size > SEGMENT_BYTES_MAX:
-            yield chunk, False
-            chunk, size = [], weight(item)
-        chunk.append(item)
-    yield chunk, True
+def chunked(pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of runs of encoded items that fit into a record; (0, 0) where there are none."""
+    if sum(map(len, pieces)) <= SEGMENT_BYTES_MAX:
+        yield 0, len(pieces)
+        return
+    ends = [0, *accumulate(map(len, pieces))]
+    first = 0
+    while ends[-1] - ends[first] > SEGMENT_BYTES_MAX:
+        end = max(bisect_right(ends, ends[first] + SEGMENT_BYTES_MAX, first) - 1, first + 1)
+        if end == len(pieces):
+            break
+        yield first, end
+        first = end
+    yield first, len(pieces)
 
 
 class Covering(NamedTuple):
-    """Items in order of origin, and the origins (after, covered] that they decide."""
+    """Encoded items in order of origin, and the origins (after, covered] that they decide."""
 
     items: list[Any]
     after: Origin
     covered: Origin
 
 
-def covering(items: Sequence[Mapping[str, Any]], after: Origin, covered: Origin) -> Iterator[Covering]:
-    """Cut items with origins into records that each cover up to their own last item."""
-    for chunk, last in chunked(items):
-        end = covered if last else Origin(chunk[-1]["offset"], chunk[-1]["index"])
-        yield Covering(chunk, after, end)
-        after = end
+def covering(
+    pieces: Sequence[bytes], origins: Sequence[tuple[int, int]], after: Origin, covered: Origin
+) -> Iterator[Covering]:
+    """Cut encoded items, each with its (offset, index), into records that cover up to their last."""
+    for first, end in chunked(pieces):
+        last = covered if end == len(pieces) else Origin(*origins[end - 1])
+        yield Covering([*pieces[first:end]], after, last)
+        after = last

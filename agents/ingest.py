@@ -10,8 +10,9 @@ from agents.chunks import covering
 from agents.core.validate import fault_of
 from agents.log import Record
 from agents.stage import Output, PartitionState, Stage, must_follow
+from schemas.content import Around, forget
 from schemas.items import normal
-from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Origin
+from schemas.records import INDEX_END, NOTHING, Ingested, Item, Origin
 from schemas.topics import INGESTED, SUBMITTED, SUBMITTED_BYTES_MAX
 
 
@@ -25,6 +26,7 @@ class IngestStage(Stage[PartitionState]):
 
     def __init__(self, partitions: int) -> None:
         super().__init__()
+        self._around = Around(self.sink.record)
         self._partitions = partitions
 
     def open(self, partition: int) -> PartitionState:
@@ -46,20 +48,31 @@ class IngestStage(Stage[PartitionState]):
         if state.covered != NOTHING:
             must_follow(self.name, state.partition, before, state.covered)
         state.covered = Origin(inputs[-1].offset, INDEX_END)
-        items: list[IngestedItem] = []
+        pieces: list[bytes] = []
+        origins: list[tuple[int, int]] = []
         for record, submitted in self.read(inputs, output, state.partition):
             for index, item in enumerate(submitted["items"]):
                 fault = fault_of(item, state.partition, self._partitions)
                 if fault is None:
-                    item["text"] = normal(item["text"])
-                    item.update(offset=record.offset, index=index, at=record.timestamp)
-                    items.append(item)
+                    pieces.append(self._item(item, record, index))
+                    origins.append((record.offset, index))
                 else:
                     letter = self.dead(state.partition, record, "invalid", f"item {index}: {fault}")
                     output.before.append(letter)
-        for chunk, after, covered in covering(items, before, state.covered):
+        for chunk, after, covered in covering(pieces, origins, before, state.covered):
             ingested = Ingested(
                 claim="", token=state.token, after=after.to_wire(), covered=covered.to_wire(), items=chunk
             )
             output.main.append((None, self.codec.encode(ingested)))
         return output
+
+    def _item(self, item: Item, record: Record, index: int) -> bytes:
+        """Return an item with its origin and time, encoded."""
+        text = normal(item["text"])
+        if text != item["text"]:
+            forget(item)
+            item["text"] = text
+        content = self._around.of(item)
+        return self._around.write(
+            record.offset, index, record.timestamp, item["type"], item["stream_id"], content
+        )

@@ -14,7 +14,6 @@ thread and swapped whole: a stream's own before the step that has the command, t
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 import structlog
 
@@ -32,13 +31,13 @@ from agents.log import Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.codec import UndecodableError, codec
+from schemas.content import Around, forget
 from schemas.filtering import WordList
 from schemas.policies import EVERYWHERE
 from schemas.records import (
     NOTHING,
     IngestedItem,
     Moderated,
-    ModeratedItem,
     Origin,
 )
 from schemas.records import Rules as RulesRecord
@@ -92,6 +91,7 @@ class ModerateStage(Stage[ModerateState]):
         partitions: int = 1,
     ) -> None:
         super().__init__()
+        self._around = Around(self.sink.record)
         self._partitions = partitions
         self._words = words
         self._raised = not epoch.endswith("-0")
@@ -130,7 +130,8 @@ class ModerateStage(Stage[ModerateState]):
         """Judge what is new."""
         output = Output()
         before = state.covered
-        items: list[ModeratedItem] = []
+        pieces: list[bytes] = []
+        origins: list[tuple[int, int]] = []
         for record, ingested in self.read(inputs, output, state.partition):
             if not state.source.admits(record.offset, ingested):
                 continue
@@ -139,14 +140,15 @@ class ModerateStage(Stage[ModerateState]):
             new: Iterable[IngestedItem] = ingested["items"]
             if Origin.from_wire(ingested["after"]) < state.covered:
                 new = (row for row in new if Origin(row["offset"], row["index"]) > state.covered)
-            items.extend(self._judged(state, item, output) for item in new)
-            if items:
-                state.at = items[-1]["at"]
+            for item in new:
+                pieces.append(self._judged(state, item, output))
+                origins.append((item["offset"], item["index"]))
+                state.at = item["at"]
             state.covered = max(state.covered, Origin.from_wire(ingested["covered"]))
         state.opinions.clear()
         if state.covered == before:
             return output
-        for chunk, after, covered in covering(items, before, state.covered):
+        for chunk, after, covered in covering(pieces, origins, before, state.covered):
             moderated = Moderated(
                 claim="",
                 token=state.token,
@@ -251,11 +253,13 @@ class ModerateStage(Stage[ModerateState]):
             return ()  # `step` reports it
         return items
 
-    def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> ModeratedItem:
+    def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> bytes:
+        """Judge an item; return it with its verdict, encoded."""
         stream_id = item["stream_id"]
         rules = state.rules.get(stream_id)
-        if rules is not None:
-            item["role"] = rules.role_of(item["user_id"], item["role"])
+        if rules is not None and (role := rules.role_of(item["user_id"], item["role"])) != item["role"]:
+            forget(item)
+            item["role"] = role
         if item["type"] == "comment":
             opinion = state.opinions.get(Origin(item["offset"], item["index"])) if state.opinions else None
             if rules is None and opinion == "hold":
@@ -276,10 +280,17 @@ class ModerateStage(Stage[ModerateState]):
             state.rules[stream_id] = rules
             state.dirty.add(stream_id)
             output.effects.append(stream_id)
-        judged = cast("ModeratedItem", comment if comment and verdict.verdict == "approved" else item)
-        judged["verdict"] = verdict.verdict
-        judged["refusal"] = verdict.refusal.key if verdict.refusal else None
-        return judged
+        judged = comment if comment and verdict.verdict == "approved" else item
+        return self._around.write(
+            judged["offset"],
+            judged["index"],
+            judged["at"],
+            judged["type"],
+            stream_id,
+            self._around.of(judged),
+            verdict.verdict,
+            verdict.refusal.key if verdict.refusal else None,
+        )
 
     def _told(self, item: IngestedItem, verdict: Verdict) -> Iterator[Side]:
         """Yield notices to the authors of comments that a command held or rejected."""

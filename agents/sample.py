@@ -19,9 +19,10 @@ viewers of both: with the next segment, or by a record of their own, with an emp
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
-from agents.chunks import chunked, weight
+from agents.chunks import chunked
 from agents.core.control import View
 from agents.core.following import Passed, follow_on
 from agents.core.lanes import WINDOW_MS
@@ -33,6 +34,7 @@ from agents.notices import left_out
 from agents.samplestate import TAIL_MS, Options, SampleState
 from agents.stage import SEGMENT_BYTES_MAX, Output, Stage
 from schemas.codec import UndecodableError, codec
+from schemas.content import Around
 from schemas.continuity import Step
 from schemas.records import NOTHING, Event, Fanout, FanoutEvent, Origin, Sequenced
 from schemas.routing import partition_of
@@ -42,6 +44,7 @@ from schemas.topics import FANOUT, FANOUT_POSITIONS_CHANGELOG, HEALTH, REACTIONS
 LOOK_MS = 250.0
 """How often streams are looked at of which reports have come."""
 SWEEP_MS = 1_000.0
+_AROUND = Around(FANOUT.record)
 TELL_REACTIONS_MS = 500.0
 
 
@@ -49,7 +52,8 @@ TELL_REACTIONS_MS = 500.0
 class Draft:
     """What becomes a record. ``window`` -1: nothing was sampled in it; ``why`` None: the stream is not.
 
-    ``left_out``: comments whose authors get them by a notice.
+    ``events``: encoded; ``settings``: those of them that are of that type. ``left_out``: comments that their
+    authors get by a notice.
     """
 
     stream_id: str
@@ -57,7 +61,8 @@ class Draft:
     from_seq: int
     to_seq: int
     origin: Origin
-    events: list[FanoutEvent]
+    events: list[bytes] = field(default_factory=list)
+    settings: list[Event] = field(default_factory=list)
     size: int = 0
     window: int = -1
     why: str | None = None
@@ -85,7 +90,7 @@ class SampleStage(Stage[SampleState]):
 
     def claim(self, worker: str) -> bytes:
         """Claim the partition."""
-        return self.codec.encode(_fanout(Draft("", self._epoch, 0, 0, NOTHING, []), claim=worker))
+        return self.codec.encode(_fanout(Draft("", self._epoch, 0, 0, NOTHING), claim=worker))
 
     def step(self, state: SampleState, inputs: Sequence[Record]) -> Output:
         """Pass on what is new, merged by stream, or sampled; only the last record advances ``covered``."""
@@ -230,7 +235,7 @@ class SampleStage(Stage[SampleState]):
             state.covered = max(state.covered, state.reading.popleft()[1])
         for draft in drafts:
             stream_id = draft.stream_id
-            state.settings(stream_id, draft.events)
+            state.settings(stream_id, draft.settings)
             record = _fanout(draft, state, before if draft is not drafts[-1] else state.covered)
             output.before += [
                 left_out(
@@ -269,15 +274,18 @@ def _drafts(state: SampleState, stream_id: str, live: Live, batches: Sequence[Ba
         place = Passed(live.epoch, batch.to_seq, origin, batch.window * WINDOW_MS)
         state.follower.raise_to(stream_id, place)
         start = batch.from_seq
-        for events, last in chunked(batch.events):
-            end = batch.to_seq if last else events[-1]["seq"]
+        pieces = [_encoded(event) for event in batch.events]
+        for first, behind in chunked(pieces):
+            last = behind == len(pieces)
+            end = batch.to_seq if last else batch.events[behind - 1]["seq"]
             yield Draft(
                 stream_id,
                 live.epoch,
                 start,
                 end,
                 origin,
-                events,
+                pieces[first:behind],
+                _settings(batch.events[first:behind]),
                 window=batch.window,
                 why=live.why,
                 rate=live.control.rate,
@@ -289,20 +297,31 @@ def _drafts(state: SampleState, stream_id: str, live: Live, batches: Sequence[Ba
 def _state(stream_id: str, live: Live, place: Passed) -> Draft:
     """Return what tells a stream's state alone."""
     why, rate = (live.why, live.control.rate) if live.sampler is not None else (None, 0.0)
-    return Draft(stream_id, place.epoch, place.seq, place.seq, place.origin, [], why=why, rate=rate)
+    return Draft(stream_id, place.epoch, place.seq, place.seq, place.origin, why=why, rate=rate)
 
 
 def _extend(draft: Draft | None, segment: Sequenced, step: Step) -> Draft:
     """Append to the stream's draft where it follows on and stays small; else begin another."""
-    size = sum(weight(event) for event in step.events)
+    events = [_encoded(event) for event in step.events]
+    settings, size = _settings(step.events), sum(map(len, events))
     origin = Origin.from_wire(segment["origin"])
     follows = draft is not None and draft.epoch == step.epoch and draft.to_seq == step.from_seq
     if draft is not None and follows and draft.size + size <= SEGMENT_BYTES_MAX:
-        draft.events.extend(step.events)
+        draft.events += events
+        draft.settings += settings
         draft.to_seq, draft.origin, draft.size = step.to_seq, origin, draft.size + size
         return draft
-    events = list(step.events)
-    return Draft(segment["stream_id"], step.epoch, step.from_seq, step.to_seq, origin, events, size)
+    stream_id = segment["stream_id"]
+    return Draft(stream_id, step.epoch, step.from_seq, step.to_seq, origin, events, settings, size)
+
+
+def _encoded(event: FanoutEvent) -> bytes:
+    content, copies = _AROUND.of(event), event.get("copies", 1)
+    return _AROUND.write(event["type"], event["seq"], event["at"], content, event["mask"], copies)
+
+
+def _settings(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if event["type"] == "settings"]
 
 
 def _fanout(
@@ -328,5 +347,5 @@ def _fanout(
         window=draft.window,
         reactions=dict(totals.counts) if totals else None,
         reacted=totals.reacted if totals else -1,
-        events=draft.events,
+        events=cast("list[FanoutEvent]", draft.events),  # as `Codec.encode` takes them
     )

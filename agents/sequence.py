@@ -11,11 +11,12 @@ from itertools import chain
 
 from agents.chunks import chunked
 from agents.core import positions
-from agents.core.sequencing import Draft, Place, Sequencer
+from agents.core.sequencing import Draft, Place, Sequencer, event_of, mask_of
 from agents.log import Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
-from schemas.records import NOTHING, ModeratedItem, Origin, Sequenced
+from schemas.content import Around
+from schemas.records import NOTHING, ModeratedItem, Origin, Refused, Sequenced
 from schemas.refusals import code_of
 from schemas.topics import MODERATED, POSITIONS_CHANGELOG, SEQUENCED
 
@@ -37,6 +38,7 @@ class SequenceStage(Stage[SequenceState]):
 
     def __init__(self, epoch: str, window_ms: int, partitions: int) -> None:
         super().__init__()
+        self._around = Around(self.sink.record)
         self._epoch = epoch
         # An operator who raised the epoch said that lost history is to be gone on without.
         self._raised = not epoch.endswith("-0")
@@ -45,7 +47,7 @@ class SequenceStage(Stage[SequenceState]):
 
     def open(self, partition: int) -> SequenceState:
         """No stream has a number yet."""
-        return SequenceState(partition, sequencer=Sequencer(self._epoch, self._window_ms))
+        return SequenceState(partition, sequencer=Sequencer(self._epoch, self._window_ms, self._event))
 
     def claim(self, worker: str) -> bytes:
         """Claim the partition."""
@@ -63,7 +65,7 @@ class SequenceStage(Stage[SequenceState]):
         output.main = [
             (record["stream_id"].encode() or None, self.codec.encode(record)) for record in records
         ]
-        output.before.extend(self._notice(item) for draft in drafts.values() for item in draft.notices)
+        output.before.extend(self._notice(item) for draft in drafts.values() for item in draft.refused)
         state.dirty.update(drafts)
         return output
 
@@ -99,7 +101,10 @@ class SequenceStage(Stage[SequenceState]):
             self._epoch, 0, state.covered, offset, at=state.at, source_token=state.source.token
         )
         entries = (
-            (stream.encode(), positions.encode(place.epoch, place.seq, place.origin, offset, at=place.at))
+            (
+                stream.encode(),
+                positions.encode(place.epoch, place.seq, Origin(*place.origin), offset, at=place.at),
+            )
             for stream, place in changed
         )
         return chain(entries, [(positions.watermark_key(state.partition), watermark)])
@@ -111,6 +116,15 @@ class SequenceStage(Stage[SequenceState]):
     def tail_since(self, state: SequenceState) -> int | None:
         """Ids of the duplicate window are read back from the segments."""
         return state.at - self._window_ms if state.at else None
+
+    def _event(self, item: ModeratedItem, seq: int) -> bytes:
+        """Return an item as an event, encoded."""
+        if item["command"] is None:
+            type_ = item["type"]
+            mask = mask_of(item["verdict"], type_)
+            return self._around.write(type_, seq, item["at"], self._around.of(item), mask)
+        event = event_of(item, seq)
+        return self._around.write(event["type"], seq, event["at"], self._around.of(event), event["mask"])
 
     def _items(
         self, state: SequenceState, inputs: Sequence[Record], output: Output
@@ -127,25 +141,23 @@ class SequenceStage(Stage[SequenceState]):
                 state.at = max(state.at, moderated["items"][-1]["at"])
 
     def _segments(self, state: SequenceState, draft: Draft, covered: Origin) -> Iterator[Sequenced]:
-        start, taken, before = draft.from_seq, 0, covered.to_wire()
-        for events, last in chunked(draft.events):
-            taken += len(events)
-            end = start + len(events)
+        before = covered.to_wire()
+        for first, end in chunked(draft.events):
+            whole = end == len(draft.events)
             yield Sequenced(
                 stream_id=draft.stream_id,
                 epoch=draft.epoch,
-                from_seq=start,
-                to_seq=end,
-                origin=(draft.origin if last else draft.origins[taken - 1]).to_wire(),
+                from_seq=draft.from_seq + first,
+                to_seq=draft.from_seq + end,
+                origin=Origin(*(draft.origin if whole else draft.origins[end - 1])).to_wire(),
                 covered=before,
                 claim="",
                 token=state.token,
                 source_token=state.source.token,
-                events=events,
+                events=draft.events[first:end],
                 # In the first part: should the rest not get written, a repeat meets them as decided.
-                refused=draft.refused if start == draft.from_seq else [],
+                refused=[_refused(item) for item in draft.refused] if first == 0 else [],
             )
-            start = end
 
     def _control(self, covered: Origin, state: SequenceState | None = None, claim: str = "") -> Sequenced:
         return Sequenced(
@@ -173,3 +185,7 @@ class SequenceStage(Stage[SequenceState]):
             origin=origin,
             partitions=self._partitions,
         )
+
+
+def _refused(item: ModeratedItem) -> Refused:
+    return Refused(id=item["id"], user_id=item["user_id"], at=item["at"])

@@ -13,12 +13,13 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 from agents.errors import LostHistoryError
 from agents.log import Entry, Record
 from schemas.codec import Codec, UndecodableError, codec
+from schemas.content import reading
 from schemas.continuity import Fence
 from schemas.records import NOTHING, Dead, Head, Origin
 from schemas.topics import DLQ, RECORD_BYTES_MAX, Topic
 
 DEAD_VALUE_BYTES_MAX = 64 * 1024
-SEGMENT_BYTES_MAX = 512 * 1024
+SEGMENT_BYTES_MAX = 64 * 1024
 """A record a stage writes is cut at about this size, well below what the broker takes."""
 
 
@@ -80,7 +81,7 @@ class Stage(ABC, Generic[S]):
 
     def __init__(self) -> None:
         self.codec: Codec = codec(self.sink.record)
-        self._source_codec: Codec = codec(self.source.record)
+        self._source_codec: Codec = reading(self.source.record)
 
     @abstractmethod
     def open(self, partition: int) -> S:
@@ -152,17 +153,20 @@ class Stage(ABC, Generic[S]):
         del state
         return None
 
-    def read(self, inputs: Sequence[Record], output: Output, partition: int) -> list[tuple[Record, Any]]:
-        """Decode what can be decoded; the rest becomes dead letters in ``output``."""
-        decoded = []
+    def read(self, inputs: Sequence[Record], output: Output, partition: int) -> Iterator[tuple[Record, Any]]:
+        """Decode what can be decoded; the rest becomes dead letters in ``output``.
+
+        One after the other: what was read of a record is still in the processor's cache when it is decided.
+        """
         for record in inputs:
             try:
                 if record.value is not None and len(record.value) > self.value_bytes_max:
                     raise UndecodableError("oversized", f"{len(record.value)} bytes")
-                decoded.append((record, self._source_codec.decode(record.value)))
+                decoded = self._source_codec.decode(record.value)
             except UndecodableError as error:
                 output.before.append(self.dead(partition, record, error.reason, error.detail))
-        return decoded
+            else:
+                yield record, decoded
 
     def dead(self, partition: int, record: Record, reason: str, detail: str) -> Side:
         """Return the dead letter for ``record``."""

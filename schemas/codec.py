@@ -8,6 +8,7 @@ there are a reader and a writer made for it (`schemas.compiled`); what they do n
 import io
 import json
 import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +25,8 @@ _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
 FEW_VALUES = frozenset({"type", "role", "verdict", "refusal", "epoch", "stream_id", "code", "reason"})
 """Fields of which the records have few values at a time."""
+FEW_READ = frozenset({"type", "role", "verdict"})
+"""Those of them that are mostly what they were in the item before."""
 
 
 class UndecodableError(Exception):
@@ -83,10 +86,11 @@ def schema_text(record: str) -> str:
 class Codec:
     """Encodes one record type; decodes any released version of it.
 
-    ``encode`` takes and ``decode`` returns plain dicts in the shape of `schemas.records`.
+    ``encode`` takes and ``decode`` returns plain dicts in the shape of `schemas.records`. ``content``: see
+    `schemas.content`.
     """
 
-    def __init__(self, record: str) -> None:
+    def __init__(self, record: str, content: Sequence[str] = ()) -> None:
         release, newest = written(record), latest(record)
         self.record = record
         self.id = release.id
@@ -96,7 +100,7 @@ class Codec:
         self._read: compiled.Read = _nothing_made
         self._write: compiled.Write = _nothing_made
         with suppress(compiled.UnsupportedError):
-            self._read = compiled.reader(json.loads(newest.text))
+            self._read = compiled.reader(json.loads(newest.text), FEW_READ, content)
             self._write = compiled.writer(json.loads(release.text), FEW_VALUES)
         self._writers = {row.id: _parsed(row.id) for row in releases() if row.record == record}
 

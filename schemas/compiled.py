@@ -8,7 +8,7 @@ or does not end where the record does, `schemas.codec` asks fastavro, whose word
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from textwrap import indent
 from typing import Any, Final
@@ -21,6 +21,8 @@ VARINT_BYTES_MAX: Final = 10
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 SMALL_MAX: Final = 8_192
 """Numbers below it are encoded by looking them up."""
+CONTENT: Final = "content"
+"""Key of the bytes of several fields in a row."""
 REMEMBERED: Final = 4_096
 """Longer numbers, and strings of fields with few values, remembered as they are encoded."""
 
@@ -29,21 +31,49 @@ class UnsupportedError(Exception):
     """The schema has something that nothing is made for; fastavro reads and writes it."""
 
 
-def reader(schema: Mapping[str, Any]) -> Read:
-    """Make the reader of a record schema, as JSON gives it."""
-    made = _Reader()
+def reader(schema: Mapping[str, Any], few: frozenset[str] = frozenset(), content: Sequence[str] = ()) -> Read:
+    """Make the reader of a record schema, as JSON gives it.
+
+    ``few``: fields whose strings are often those of the record before. ``content``: fields in a row; a record
+    that has all of them gets one key more, `CONTENT`: their bytes.
+    """
+    made = _Reader(few, content)
     body = [*made.value(schema, "v"), "return v, p"]
-    # No number of several bytes begins with 0, so that nothing is known yet.
+    # No number of several bytes begins with 0, so that nothing is known yet; a string of no bytes is one 0.
     head = [f"r{number} = b'\\0'; v{number} = n{number} = 0" for number in range(made.numbers)]
+    head += [f"r{number} = b'\\0'; v{number} = ''; n{number} = 1" for number in made.strings]
     made_reader: Read = _function(["def made(d, p):", *_inner([*head, *body])], _READER_NAMES)
     return made_reader
 
 
 def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Write:
-    """Make the writer of a record schema. ``few``: fields whose strings are often the same."""
+    """Make the writer of a record schema; an array of records may hold them encoded, all or none.
+
+    ``few``: fields whose strings are often the same.
+    """
     made = _Writer(few)
     body = ["o = []", *made.value(schema, "v"), 'return b"".join(o)']
     made_writer: Write = _function([*made.functions, "def made(v):", *_inner(body)], _WRITER_NAMES)
+    return made_writer
+
+
+def writer_around(
+    schema: Mapping[str, Any], content: Sequence[str], few: frozenset[str] = frozenset()
+) -> Callable[..., bytes]:
+    """Make what writes a record of which the fields ``content``, in a row, are given as their bytes.
+
+    Its arguments are the other fields, by name and in their order, and `CONTENT` in the place of those.
+    """
+    made = _Writer(few)
+    fields = list(schema["fields"])
+    first = _first_of(content, fields)
+    if first is None:
+        raise UnsupportedError(f"{schema['name']} has no {', '.join(content)} in a row")
+    fields[first : first + len(content)] = [{"name": CONTENT, "type": CONTENT}]
+    body = ["o = []", *made.fields(fields), 'return b"".join(o)']
+    arguments = ", ".join(field["name"] for field in fields)
+    head = [*made.functions, f"def made({arguments}):"]
+    made_writer: Callable[..., bytes] = _function([*head, *_inner(body)], _WRITER_NAMES)
     return made_writer
 
 
@@ -91,9 +121,13 @@ class _Made:
 class _Reader(_Made):
     """``d``: the bytes; ``p``: how far they are read."""
 
-    def __init__(self) -> None:
+    def __init__(self, few: frozenset[str], content: Sequence[str]) -> None:
         super().__init__()
+        self._few = few
+        self._content = content
+        self._field = ""
         self.numbers = 0
+        self.strings: list[str] = []
 
     def optional(self, schema: Any, name: str) -> Iterator[str]:
         yield from ("n = d[p]; p += 1", f"if n == 0: {name} = None", "elif n == 2:")
@@ -102,10 +136,18 @@ class _Reader(_Made):
 
     def record(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
         parts = []
-        for field in schema["fields"]:
-            part = self.new()
+        first = _first_of(self._content, schema["fields"])
+        begin = content = ""
+        for number, field in enumerate(schema["fields"]):
+            if number == first:
+                begin, content = self.new(), self.new()
+                yield f"{begin} = p"
+            part, self._field = self.new(), field["name"]
             yield from self.value(field["type"], part)
             parts.append(f"{field['name']!r}: {part}")
+            if first is not None and number == first + len(self._content) - 1:
+                yield f"{content} = d[{begin}:p]"
+                parts.append(f"{CONTENT!r}: {content}")
         yield f"{name} = {{{', '.join(parts)}}}"
 
     def long_(self, _: Any, name: str) -> Iterator[str]:
@@ -122,7 +164,16 @@ class _Reader(_Made):
     int_ = long_
 
     def string_(self, _: Any, name: str) -> Iterator[str]:
-        yield from (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
+        plain = (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
+        if self._field not in self._few:
+            yield from plain
+            return
+        # A string's bytes, its length before it, do not begin another's either.
+        kept = f"s{len(self.strings)}"
+        self.strings.append(kept)
+        yield f"if d.startswith(r{kept}, p): {name} = v{kept}; p += n{kept}"
+        yield "else:"
+        yield from _inner(("m = p", *plain, f"r{kept} = d[m:p]; v{kept} = {name}; n{kept} = p - m"))
 
     def bytes_(self, _: Any, name: str) -> Iterator[str]:
         yield from (*_LENGTH, f"{name} = d[p:q]; p = q")
@@ -170,12 +221,18 @@ class _Writer(_Made):
         yield f"o.append(b'\\0' if {name} is None else b'\\2' + {self._apart(schema)}({name}))"
 
     def record(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
+        yield from self.fields(schema["fields"], name)
+
+    def fields(self, fields: Sequence[Mapping[str, Any]], name: str | None = None) -> Iterator[str]:
+        """Yield the lines for fields of the record ``name``; None: they are variables by their names."""
         # Reading all fields first lets a run of simple ones be one tuple.
         pieces: list[str] = []
-        for field in schema["fields"]:
+        for field in fields:
             part, self._field = self.new(), field["name"]
             # A default for bytes is written as text in a schema: fastavro's affair.
-            if "default" in field and field["type"] != "bytes":
+            if name is None:
+                part = self._field
+            elif "default" in field and field["type"] != "bytes":
                 yield f"{part} = {name}.get({self._field!r}, {field['default']!r})"
             else:
                 yield f"{part} = {name}[{self._field!r}]"
@@ -198,8 +255,8 @@ class _Writer(_Made):
             return None
         if schema in {"long", "int"}:
             return [], [f"small[{name}] if 0 <= {name} < {SMALL_MAX} else long({name})"]
-        if schema == "string" and self._field in self._few:
-            return [], [f"string({name})"]
+        if schema == CONTENT or (schema == "string" and self._field in self._few):
+            return [], [name if schema == CONTENT else f"string({name})"]
         if schema in {"string", "bytes"}:
             lines = [f"{name} = {name}.encode()"] if schema == "string" else []
             length = f"len({name})"
@@ -239,7 +296,14 @@ class _Writer(_Made):
 
     def array_(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
         item = self.new()
-        yield from self._blocks(name, f"for {item} in {name}:", list(self.value(schema["items"], item)))
+        lines = list(self._blocks(name, f"for {item} in {name}:", list(self.value(schema["items"], item))))
+        if isinstance(schema["items"], Mapping) and schema["items"]["type"] == "record":
+            yield f"if {name} and {name}[0].__class__ is bytes:"
+            yield f"    o.append(long(len({name}))); o += {name}; o.append(b'\\0')"
+            yield "else:"
+            yield from _inner(lines)
+        else:
+            yield from lines
 
     def map_(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
         key, item = self.new(), self.new()
@@ -260,6 +324,13 @@ _LENGTH: Final = (
     "else: n, p = length(d, p - 1)",
     "q = p + n",
 )
+
+
+def _first_of(names: Sequence[str], fields: Sequence[Mapping[str, Any]]) -> int | None:
+    """Return where ``names`` stand in a row among ``fields``."""
+    found = [field["name"] for field in fields]
+    spans = range(len(found) - len(names) + 1) if names else ()
+    return next((at for at in spans if found[at : at + len(names)] == [*names]), None)
 
 
 def _inner(lines: Any) -> Iterator[str]:

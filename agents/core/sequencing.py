@@ -6,11 +6,11 @@ how the input was cut into batches, not on which worker runs it. `fold` brings i
 has put out.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from schemas.records import Command, Event, ModeratedItem, Origin, Refused, Sequenced
+from schemas.records import Command, Event, ModeratedItem, Origin, Sequenced
 
 NUMBERED = frozenset({"allow", "shadow", "approved"})
 MASK_ALL = -1
@@ -21,72 +21,77 @@ DISCREET = frozenset({"shadow", "hold"})
 
 @dataclass(slots=True)
 class Place:
-    """Where a stream stands."""
+    """Where a stream stands. ``origin``: as in `schemas.records.Origin`; one is made for each comment."""
 
     epoch: str
     seq: int
-    origin: Origin
+    origin: tuple[int, int]
     at: int
 
 
-@dataclass(slots=True)
 class Seen:
-    """Ids decided within the duplicate window, by log-append time."""
+    """Ids decided within the duplicate window, ``window_ms``, by log-append time; and some before it.
 
-    window_ms: int
-    times: OrderedDict[tuple[str, str, str], int] = field(default_factory=OrderedDict)
-    _looked: int = 0
-    """Nothing older was first in line when it was last looked."""
+    In two generations: one is forgotten as a whole when no item from now on can meet any of it.
+    """
 
-    def has(self, key: tuple[str, str, str], at: int) -> bool:
-        """Whether ``key`` was decided within the window before ``at``."""
-        earlier = self.times.get(key)
-        return earlier is not None and earlier >= at - self.window_ms
+    __slots__ = ("_ends", "_newer", "_older", "_window_ms")
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._ends = 0
+        self._newer: dict[tuple[str, str, str], int] = {}
+        self._older: dict[tuple[str, str, str], int] = {}
+
+    def admit(self, key: tuple[str, str, str], at: int) -> bool:
+        """Note a decision at ``at``, unless there was one in the window before; return whether there was not."""
+        if at >= self._ends:
+            self._turn(at)
+        earlier = self._newer.get(key)
+        if earlier is None:
+            earlier = self._older.get(key)
+        if earlier is not None and earlier >= at - self._window_ms:
+            return False
+        self._newer[key] = at
+        return True
 
     def add(self, key: tuple[str, str, str], at: int) -> None:
-        """Note a decision; forget what no item from now on can meet."""
-        earlier = self.times.get(key)
-        if earlier is None:
-            self.times[key] = at
-        else:
-            self.times[key] = max(at, earlier)
-            self.times.move_to_end(key)
-        if self._looked < at - self.window_ms:
-            self._forget(at - self.window_ms)
+        """Note a decision, whatever was noted before."""
+        if at >= self._ends:
+            self._turn(at)
+        self._newer[key] = max(at, self._newer.get(key, 0), self._older.get(key, 0))
 
-    def _forget(self, before: int) -> None:
-        self._looked = before
-        while self.times:
-            oldest, time = next(iter(self.times.items()))
-            if time >= before:
-                break
-            del self.times[oldest]
+    def _turn(self, at: int) -> None:
+        self._older, self._newer = self._newer, {}
+        self._ends = at + self._window_ms
 
 
 @dataclass(slots=True)
 class Draft:
     """What one stream gets from one step, before it is cut into records.
 
-    ``origins`` are those of ``events``; ``origin`` is that of the last item decided, refused ones
-    included.
+    ``events`` are as `Sequencer` makes them, ``origins`` theirs; ``origin`` is that of the last item decided,
+    refused ones included.
     """
 
     stream_id: str
     epoch: str
     from_seq: int
-    origin: Origin
-    events: list[Event] = field(default_factory=list)
-    origins: list[Origin] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
-    notices: list[ModeratedItem] = field(default_factory=list)
+    origin: tuple[int, int]
+    events: list[Any] = field(default_factory=list)
+    origins: list[tuple[int, int]] = field(default_factory=list)
+    refused: list[ModeratedItem] = field(default_factory=list)
 
 
 class Sequencer:
-    """One partition's numbers."""
+    """One partition's numbers. ``make``: what a draft holds of an item and its number; None: `event_of`."""
 
-    __slots__ = ("epoch", "places", "seen")
+    __slots__ = ("_make", "epoch", "places", "seen")
 
-    def __init__(self, epoch: str, window_ms: int) -> None:
+    def __init__(
+        self, epoch: str, window_ms: int, make: Callable[[ModeratedItem, int], Any] | None = None
+    ) -> None:
+        self._make = make or event_of
         self.epoch = epoch
         self.places: dict[str, Place] = {}
         self.seen = Seen(window_ms)
@@ -99,9 +104,9 @@ class Sequencer:
         order of their first items.
         """
         drafts: dict[str, Draft] = {}
-        seen = self.seen
+        seen, make = self.seen, self._make
         for item in items:
-            origin = Origin(item["offset"], item["index"])
+            origin = (item["offset"], item["index"])
             if origin <= covered:
                 continue
             stream_id, verdict, at = item["stream_id"], item["verdict"], item["at"]
@@ -113,20 +118,20 @@ class Sequencer:
                 continue
             key = (stream_id, item["user_id"], item["id"])
             # An approved comment was decided before, as held: `moderate` lets it through once.
-            if verdict != "approved" and seen.has(key, at):
+            if verdict == "approved":
+                seen.add(key, at)
+            elif not seen.admit(key, at):
                 continue
-            seen.add(key, at)
             draft = drafts.get(stream_id)
             if draft is None:
                 draft = drafts[stream_id] = Draft(stream_id, place.epoch, place.seq, origin)
             draft.origin = origin
             if verdict in NUMBERED:
                 place.seq += 1
-                draft.events.append(_event(item, place.seq))
+                draft.events.append(make(item, place.seq))
                 draft.origins.append(origin)
             else:
-                draft.refused.append(Refused(id=item["id"], user_id=item["user_id"], at=at))
-                draft.notices.append(item)
+                draft.refused.append(item)
         return drafts
 
     def fold(self, segment: Sequenced) -> None:
@@ -151,11 +156,12 @@ class Sequencer:
             self.places[stream_id] = place
 
     def _begin(self, stream_id: str) -> Place:
-        place = self.places[stream_id] = Place(self.epoch, 0, Origin(-1, 0), 0)
+        place = self.places[stream_id] = Place(self.epoch, 0, (-1, 0), 0)
         return place
 
 
-def _event(item: ModeratedItem, seq: int) -> Event:
+def event_of(item: ModeratedItem, seq: int) -> Event:
+    """Return an item as viewers' event, number ``seq`` of its stream."""
     type_, command = _told(item)
     return Event(
         type=type_,
@@ -168,8 +174,13 @@ def _event(item: ModeratedItem, seq: int) -> Event:
         text=item["text"],
         sticker=item["sticker"],
         command=command,
-        mask=MASK_AUTHOR_ONLY if item["verdict"] == "shadow" or type_ in DISCREET else MASK_ALL,
+        mask=mask_of(item["verdict"], type_),
     )
+
+
+def mask_of(verdict: str, type_: str) -> int:
+    """Return who gets an event of ``type_``: everybody, or nobody but its author."""
+    return MASK_AUTHOR_ONLY if verdict == "shadow" or type_ in DISCREET else MASK_ALL
 
 
 def _told(item: ModeratedItem) -> tuple[str, Command | None]:

@@ -1,0 +1,93 @@
+"""What was said, as bytes: it stands alike in every record, so that stages hand it on as they read it.
+
+Items and events have `FIELDS` in a row. Who reads a record by `reading` finds their bytes beside them, as
+`schemas.compiled.CONTENT`, and writes other fields `Around` those bytes. Who changes one of the fields takes
+the bytes out (`forget`): they are then written anew.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, Final
+
+from schemas import compiled
+from schemas.codec import FEW_VALUES, Codec, Release, latest, written
+
+FIELDS: Final = ("id", "user_id", "user_name", "role", "text", "sticker", "command")
+CARRIERS: Final = ("submitted", "ingested", "moderated", "sequenced", "fanout")
+"""Records between gateway and edge, which have it in one form."""
+
+
+class Around:
+    """Writes the items or events of ``record`` one by one, to be given to its `Codec.encode` as bytes."""
+
+    def __init__(self, record: str) -> None:
+        schema = _carrier(written(record))
+        if schema is None:
+            raise compiled.UnsupportedError(f"{record} has nothing with {', '.join(FIELDS)}")
+        self.write = compiled.writer_around(schema, FIELDS, FEW_VALUES)
+        """Called with an element's other fields, and the bytes of `of` in the place of `FIELDS`."""
+        fields = [field for field in schema["fields"] if field["name"] in FIELDS]
+        self._write_content = compiled.writer({**schema, "fields": fields}, FEW_VALUES)
+
+    def of(self, said: Mapping[str, Any]) -> bytes:
+        """Return the bytes of `FIELDS`: those that were read, or written now."""
+        return said.get(compiled.CONTENT) or self._write_content(said)
+
+
+def forget(said: Any) -> None:
+    """Take the bytes out of an item of which a field is about to change."""
+    said.pop(compiled.CONTENT, None)
+
+
+@cache
+def reading(record: str) -> Codec:
+    """Return a codec that gives the bytes beside the fields, where what is read is what is written."""
+    return Codec(record, FIELDS if _is_one_form() else ())
+
+
+@cache
+def _is_one_form() -> bool:
+    """Whether the carriers have the same form of it, in what is written and what is read.
+
+    Not so while a release changes it, which is written only by the next one (`schemas.codec.Release`).
+    """
+    forms = set()
+    for record in CARRIERS:
+        for release in (latest(record), written(record)):
+            schema = _carrier(release)
+            if schema is not None:
+                forms.add(json.dumps(_form(schema), sort_keys=True))
+    return len(forms) == 1
+
+
+def _form(schema: Mapping[str, Any]) -> Any:
+    named: dict[str, Any] = {}
+
+    def form(kind: Any) -> Any:
+        if isinstance(kind, list):
+            return [form(each) for each in kind]
+        if isinstance(kind, str):
+            return named.get(kind, kind)
+        if kind["type"] == "record":
+            fields = [[field["name"], form(field["type"])] for field in kind["fields"]]
+            named[kind["name"]] = fields
+            return fields
+        return [kind["type"], *(form(kind[part]) for part in ("items", "values") if part in kind)]
+
+    forms = [[field["name"], form(field["type"])] for field in schema["fields"]]
+    return [each for each in forms if each[0] in FIELDS]
+
+
+def _carrier(release: Release) -> Mapping[str, Any] | None:
+    """Return the schema of the record's elements that have all of `FIELDS`, if it has any."""
+    return next(_elements(json.loads(release.text)), None)
+
+
+def _elements(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    if {field["name"] for field in schema["fields"]} >= set(FIELDS):
+        yield schema
+    for field in schema["fields"]:
+        kind = field["type"]
+        if isinstance(kind, Mapping) and kind["type"] == "array" and isinstance(kind["items"], Mapping):
+            yield from _elements(kind["items"])

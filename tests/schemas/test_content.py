@@ -1,0 +1,82 @@
+"""What is handed on as bytes is what writing the fields would give."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import compiled, content
+from schemas.codec import codec, latest
+from schemas.content import CARRIERS, FIELDS, Around, forget, reading
+from tests.schemas.test_compiled import values
+
+
+def array_of(record: str) -> str:
+    """Return the name of a record's field that has the items or events."""
+    return "items" if record in {"submitted", "ingested", "moderated"} else "events"
+
+
+@pytest.mark.parametrize("record", CARRIERS)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_it_is_handed_on_as_it_would_be_written(record: str, data: st.DataObject) -> None:
+    """Read with its bytes, written around them, and read again: the same record, to the byte."""
+    value = data.draw(values(json.loads(latest(record).text), {}))
+    written = codec(record).encode(value)
+    read, plain = reading(record).decode(written), codec(record).decode(written)
+    around, elements = Around(record), read[array_of(record)]
+    others = [name for name in plain[array_of(record)][0] if name not in FIELDS] if elements else []
+    pieces = []
+    for element in elements:
+        assert element[compiled.CONTENT]
+        by_name = {name: element[name] for name in others} | {compiled.CONTENT: around.of(element)}
+        pieces.append(around.write(**by_name))
+        forget(element)
+        assert around.of(element) == by_name[compiled.CONTENT]
+    assert codec(record).encode({**value, array_of(record): pieces}) == written
+    assert read == plain
+
+
+def test_a_changed_field_is_written_when_the_bytes_are_taken_out() -> None:
+    """And it would not be otherwise: bytes and fields are one."""
+    item = {
+        "type": "comment", "stream_id": "s", "id": "c", "user_id": "u", "user_name": "U", "role": "viewer",
+        "text": "hello", "sticker": None, "command": None,
+    }  # fmt: skip
+    record = codec("submitted").encode({"gateway": "g", "items": [item]})
+    read = reading("submitted").decode(record)["items"][0]
+    before = Around("submitted").of(read)
+    read["text"] = "bye"
+    assert Around("submitted").of(read) == before
+    forget(read)
+    piece = Around("submitted").write("comment", "s", Around("submitted").of(read))
+    again = codec("submitted").decode(codec("submitted").encode({"gateway": "g", "items": [piece]}))
+    assert again["items"][0]["text"] == "bye"
+
+
+def test_nothing_is_handed_on_while_a_release_changes_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker reads the new form before it writes it: bytes of one would not do in the other."""
+    monkeypatch.setattr(
+        content, "latest", lambda record: _Grown() if record == "ingested" else latest(record)
+    )
+    content._is_one_form.cache_clear()
+    try:
+        assert not content._is_one_form()
+    finally:
+        content._is_one_form.cache_clear()
+    monkeypatch.undo()
+    assert content._is_one_form()
+
+
+class _Grown:
+    """The next version of `ingested`: an item's sticker has become a number."""
+
+    @property
+    def text(self) -> str:
+        """As `Release.text`."""
+        schema: Any = json.loads(latest("ingested").text)
+        items = next(field for field in schema["fields"] if field["name"] == "items")["type"]["items"]
+        next(field for field in items["fields"] if field["name"] == "sticker")["type"] = ["null", "long"]
+        return json.dumps(schema)
