@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from agents.stage import SEGMENT_BYTES_MAX
 from schemas.records import Origin
@@ -26,9 +26,10 @@ def chunked(pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
 
 
 class Covering(NamedTuple):
-    """Encoded items in order of origin, and the origins (after, covered] that they decide."""
+    """A run [first, end) of items in order of origin, and the origins (after, covered] that it decides."""
 
-    items: list[Any]
+    first: int
+    end: int
     after: Origin
     covered: Origin
 
@@ -39,5 +40,5 @@ def covering(
     """Cut encoded items, each with its (offset, index), into records that cover up to their last."""
     for first, end in chunked(pieces):
         last = covered if end == len(pieces) else Origin(*origins[end - 1])
-        yield Covering([*pieces[first:end]], after, last)
+        yield Covering(first, end, after, last)
         after = last

@@ -12,7 +12,7 @@ from agents.log import Record
 from agents.stage import Output, PartitionState, Stage, must_follow
 from schemas.content import Around, forget
 from schemas.items import normal
-from schemas.records import INDEX_END, NOTHING, Ingested, Item, Origin
+from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Item, Origin
 from schemas.topics import INGESTED, SUBMITTED, SUBMITTED_BYTES_MAX
 
 
@@ -49,6 +49,7 @@ class IngestStage(Stage[PartitionState]):
             must_follow(self.name, state.partition, before, state.covered)
         state.covered = Origin(inputs[-1].offset, INDEX_END)
         pieces: list[bytes] = []
+        items: list[IngestedItem] = []
         origins: list[tuple[int, int]] = []
         for record, submitted in self.read(inputs, output, state.partition):
             for index, item in enumerate(submitted["items"]):
@@ -56,14 +57,23 @@ class IngestStage(Stage[PartitionState]):
                 if fault is None:
                     pieces.append(self._item(item, record, index))
                     origins.append((record.offset, index))
+                    if self.hands_on:
+                        item.update(offset=record.offset, index=index, at=record.timestamp)
+                        items.append(item)
                 else:
                     letter = self.dead(state.partition, record, "invalid", f"item {index}: {fault}")
                     output.before.append(letter)
-        for chunk, after, covered in covering(pieces, origins, before, state.covered):
+        for first, end, after, covered in covering(pieces, origins, before, state.covered):
             ingested = Ingested(
-                claim="", token=state.token, after=after.to_wire(), covered=covered.to_wire(), items=chunk
+                claim="",
+                token=state.token,
+                after=after.to_wire(),
+                covered=covered.to_wire(),
+                items=pieces[first:end],
             )
             output.main.append((None, self.codec.encode(ingested)))
+            if self.hands_on:
+                output.decoded.append({**ingested, "items": items[first:end]})
         return output
 
     def _item(self, item: Item, record: Record, index: int) -> bytes:

@@ -2,19 +2,23 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Entry = tuple[bytes | None, bytes]
 """Key and value of one record to append."""
 
 
 class Record(NamedTuple):
-    """One record of a partition. ``timestamp`` in ms since 1970; log-append time where the topic says so."""
+    """One record of a partition. ``timestamp`` in ms since 1970; log-append time where the topic says so.
+
+    ``decoded``: what its writer, in this process, knows it to say; None: decode it.
+    """
 
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
+    decoded: Any = None
 
 
 class Span(NamedTuple):

@@ -14,6 +14,7 @@ thread and swapped whole: a stream's own before the step that has the command, t
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import structlog
 
@@ -38,6 +39,7 @@ from schemas.records import (
     NOTHING,
     IngestedItem,
     Moderated,
+    ModeratedItem,
     Origin,
 )
 from schemas.records import Rules as RulesRecord
@@ -131,6 +133,7 @@ class ModerateStage(Stage[ModerateState]):
         output = Output()
         before = state.covered
         pieces: list[bytes] = []
+        items: list[ModeratedItem] = []
         origins: list[tuple[int, int]] = []
         for record, ingested in self.read(inputs, output, state.partition):
             if not state.source.admits(record.offset, ingested):
@@ -141,23 +144,28 @@ class ModerateStage(Stage[ModerateState]):
             if Origin.from_wire(ingested["after"]) < state.covered:
                 new = (row for row in new if Origin(row["offset"], row["index"]) > state.covered)
             for item in new:
-                pieces.append(self._judged(state, item, output))
+                judged = self._judged(state, item, output)
+                pieces.append(self._encoded(judged))
                 origins.append((item["offset"], item["index"]))
+                if self.hands_on:
+                    items.append(judged)
                 state.at = item["at"]
             state.covered = max(state.covered, Origin.from_wire(ingested["covered"]))
         state.opinions.clear()
         if state.covered == before:
             return output
-        for chunk, after, covered in covering(pieces, origins, before, state.covered):
+        for first, end, after, covered in covering(pieces, origins, before, state.covered):
             moderated = Moderated(
                 claim="",
                 token=state.token,
                 source_token=state.source.token,
                 after=after.to_wire(),
                 covered=covered.to_wire(),
-                items=chunk,
+                items=pieces[first:end],
             )
             output.main.append((None, self.codec.encode(moderated)))
+            if self.hands_on:
+                output.decoded.append({**moderated, "items": items[first:end]})
         return output
 
     def due(self, state: ModerateState) -> float | None:
@@ -248,13 +256,13 @@ class ModerateStage(Stage[ModerateState]):
 
     def _items_of(self, record: Record) -> Sequence[IngestedItem]:
         try:
-            items: Sequence[IngestedItem] = self._source_codec.decode(record.value)["items"]
+            read = record.decoded or self._source_codec.decode(record.value)
+            items: Sequence[IngestedItem] = read["items"]
         except UndecodableError:
             return ()  # `step` reports it
         return items
 
-    def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> bytes:
-        """Judge an item; return it with its verdict, encoded."""
+    def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> ModeratedItem:
         stream_id = item["stream_id"]
         rules = state.rules.get(stream_id)
         if rules is not None and (role := rules.role_of(item["user_id"], item["role"])) != item["role"]:
@@ -280,16 +288,21 @@ class ModerateStage(Stage[ModerateState]):
             state.rules[stream_id] = rules
             state.dirty.add(stream_id)
             output.effects.append(stream_id)
-        judged = comment if comment and verdict.verdict == "approved" else item
+        judged = cast("ModeratedItem", comment if comment and verdict.verdict == "approved" else item)
+        judged["verdict"] = verdict.verdict
+        judged["refusal"] = verdict.refusal.key if verdict.refusal else None
+        return judged
+
+    def _encoded(self, item: ModeratedItem) -> bytes:
         return self._around.write(
-            judged["offset"],
-            judged["index"],
-            judged["at"],
-            judged["type"],
-            stream_id,
-            self._around.of(judged),
-            verdict.verdict,
-            verdict.refusal.key if verdict.refusal else None,
+            item["offset"],
+            item["index"],
+            item["at"],
+            item["type"],
+            item["stream_id"],
+            self._around.of(item),
+            item["verdict"],
+            item["refusal"],
         )
 
     def _told(self, item: IngestedItem, verdict: Verdict) -> Iterator[Side]:

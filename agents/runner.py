@@ -83,7 +83,7 @@ class Clock:
 
 Effects = Callable[[int, S, Sequence[str] | None], None]
 """Partition, state, streams whose projection is to be written anew; None: all of them."""
-Durable = Callable[[int, Span, Sequence[Entry]], None]
+Durable = Callable[[int, Span, Output], None]
 """Partition, the offsets that the output got, the output."""
 
 
@@ -338,7 +338,7 @@ class PartitionRunner(Generic[S]):
                 written = await span
                 await self._check_alone(written)
                 if self._on_durable is not None and written.contiguous:
-                    self._on_durable(self.partition, written, output.main)
+                    self._on_durable(self.partition, written, output)
                 if self._on_step is not None:
                     self._on_step(self.partition, [work.record for work in works], output.main)
             if output.effects and self._on_effects is not None:

@@ -8,6 +8,7 @@ stage's own output. `agents.runner` does the rest.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from agents.errors import LostHistoryError
@@ -41,6 +42,13 @@ class Output:
     """Streams whose projection changed; applied after ``main`` is durable."""
     undecided: int | None = None
     """Source records from this offset on are not decided yet, and are not acknowledged."""
+    decoded: list[Any] = field(default_factory=list)
+    """What ``main`` says, for a stage of the same process; empty: that it decodes it itself."""
+
+    def records(self, first: int, timestamp: int) -> list[Record]:
+        """Return ``main`` as records from the offset ``first`` on."""
+        rows = zip(self.main, self.decoded or repeat(None), strict=bool(self.decoded))
+        return [Record(first + at, timestamp, *entry, decoded) for at, (entry, decoded) in enumerate(rows)]
 
 
 @dataclass(slots=True)
@@ -80,6 +88,8 @@ class Stage(ABC, Generic[S]):
     """A larger input is not read."""
 
     def __init__(self) -> None:
+        self.hands_on = False
+        """Whether another stage of this process takes the output from here, decoded; it may change that."""
         self.codec: Codec = codec(self.sink.record)
         self._source_codec: Codec = reading(self.source.record)
 
@@ -159,6 +169,9 @@ class Stage(ABC, Generic[S]):
         One after the other: what was read of a record is still in the processor's cache when it is decided.
         """
         for record in inputs:
+            if record.decoded is not None:
+                yield record, record.decoded
+                continue
             try:
                 if record.value is not None and len(record.value) > self.value_bytes_max:
                     raise UndecodableError("oversized", f"{len(record.value)} bytes")

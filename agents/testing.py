@@ -21,7 +21,7 @@ from typing import Any, Self
 from agents.ahead import Ahead
 from agents.log import Entry, Record, Span
 from agents.runner import Clock, PartitionRunner, Work
-from agents.stage import Stage
+from agents.stage import Output, Stage
 from schemas.codec import codec
 from schemas.records import Item, Submitted
 from schemas.routing import partition_of
@@ -128,6 +128,8 @@ class TopologyDriver:
         self._delivered: dict[tuple[str, int], int] = {}
         self._ahead: dict[tuple[str, int], Ahead] = {}
         self._next = {stage.source.name: stage.name for stage in stages} if fused else {}
+        for stage in stages:
+            stage.hands_on = stage.sink.name in self._next
         """Topic → the stage that is handed what is appended to it."""
         self._rounds = 0
         self.handed = 0
@@ -273,13 +275,13 @@ class TopologyDriver:
 
         return Work(record, ack)
 
-    def _hand(self, topic: str, partition: int, span: Span, entries: Sequence[Entry]) -> None:
+    def _hand(self, topic: str, partition: int, span: Span, output: Output) -> None:
         at = (self._next.get(topic, ""), partition)
         runner = self._runners.get(at)
-        if runner is not None and self._ahead[at].takes(span.first, len(entries)):
-            rows = self.log.records[topic, partition][span.first : span.end]
-            self.handed += len(rows)
-            runner.inbox.offer([self._work(at, row) for row in rows])
+        if runner is not None and self._ahead[at].takes(span.first, len(output.main)):
+            records = output.records(span.first, self.log.now)
+            self.handed += len(records)
+            runner.inbox.offer([self._work(at, record) for record in records])
 
     def _start(self, stage: Stage[Any], partition: int) -> None:
         at = (stage.name, partition)

@@ -29,7 +29,7 @@ from agents.cluster import read_epoch
 from agents.errors import LogUnavailableError
 from agents.inbox import Inbox
 from agents.kafka import KafkaLog
-from agents.log import Entry, Log, Record, Span
+from agents.log import Log, Record, Span
 from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.progress import Progress, watch
@@ -39,6 +39,7 @@ from agents.sample import SampleStage
 from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
 from agents.spans import sink_hops, stage_hops
+from agents.stage import Output
 from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
@@ -121,16 +122,14 @@ class AgentShell:
             return False
         return all(runner.ready.is_set() for runner in self.runners.values())
 
-    def hand(self, partition: int, span: Span, entries: Sequence[Entry]) -> None:
+    def hand(self, partition: int, span: Span, output: Output) -> None:
         """Give a runner what another one of this process has appended to its source; or leave it to Kafka."""
         runner = self.runners.get(partition)
-        if runner is None or not runner.ready.is_set() or len(entries) > runner.inbox.room:
+        if runner is None or not runner.ready.is_set() or len(output.main) > runner.inbox.room:
             return
-        if self._ahead[partition].takes(span.first, len(entries)):
+        if self._ahead[partition].takes(span.first, len(output.main)):
             # Nothing is decided by this time: Kafka's own is in what is decided.
-            now = round(time.time() * 1000)
-            rows = enumerate(entries, span.first)
-            records = [Record(offset, now, key, value) for offset, (key, value) in rows]
+            records = output.records(span.first, round(time.time() * 1000))
             runner.inbox.offer([self._work(partition, record) for record in records])
 
     async def supervise(self) -> None:
@@ -332,6 +331,7 @@ def _stage(
         words = "on other machines than a developer's, set LIVECOMMENTS_SAMPLING__SECRET to random characters"
         log.warning("comment ids that are shown can be computed by everybody", hint=words)
     stage = topology.build(name, settings, epoch, options)
+    stage.hands_on = following is not None
     worker = f"{name}-{settings.stage.instance}-{uuid4().hex[:8]}"
     helpers: list[Any] = []
     on_effects: Any = None

@@ -44,7 +44,7 @@ class Seen:
         self._older: dict[tuple[str, str, str], int] = {}
 
     def admit(self, key: tuple[str, str, str], at: int) -> bool:
-        """Note a decision at ``at``, unless there was one in the window before; return whether there was not."""
+        """Note a decision, unless there is one of the window before ``at``; return whether it is new."""
         if at >= self._ends:
             self._turn(at)
         earlier = self._newer.get(key)

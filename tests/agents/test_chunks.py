@@ -37,4 +37,4 @@ def test_a_record_covers_up_to_its_last_item() -> None:
         (Origin(5, 0), Origin(5, 1)),
         (Origin(5, 1), Origin(9, 0)),
     ]
-    assert [row for each in cut for row in each.items] == pieces
+    assert [(each.first, each.end) for each in cut] == [(0, 1), (1, 2), (2, 3)]

@@ -8,28 +8,35 @@ from hypothesis import strategies as st
 
 from agents.errors import FencedError, LostHistoryError
 from agents.ingest import IngestStage
+from agents.log import Span
 from agents.moderate import ModerateStage
 from agents.runner import Work
 from agents.sample import SampleStage
 from agents.sequence import SequenceStage
+from agents.stage import Output, Stage
 from agents.testing import CrashError, TopologyDriver
+from schemas.content import forget, reading
 from schemas.continuity import Fence, follow
 from schemas.filtering import WordList
 from schemas.routing import partition_of
+from schemas.topics import BY_NAME
 from tests.agents.items import comment, order, uuid
 
 PARTITIONS = 2
 EPOCH = "test-0"
 
 
-def driver(*, fused: bool = False) -> TopologyDriver:
-    stages = [
+def stages() -> list[Stage[Any]]:
+    return [
         IngestStage(PARTITIONS),
         ModerateStage(WordList(("darn",)), EPOCH),
         SequenceStage(EPOCH, 120_000, PARTITIONS),
         SampleStage(EPOCH),
     ]
-    return TopologyDriver(stages, PARTITIONS, fused=fused)
+
+
+def driver(*, fused: bool = False) -> TopologyDriver:
+    return TopologyDriver(stages(), PARTITIONS, fused=fused)
 
 
 def events(topology: TopologyDriver, topic: str = "comments.fanout") -> dict[str, list[Any]]:
@@ -223,6 +230,41 @@ async def test_every_stage_may_crash_between_any_two_writes(
     for at in range(1, appends + 1):
         again = await outcome({plan: at}, merge=merge, checkpointed=checkpointed, slow=slow, fused=fused)
         assert again[:2] == (shown, refused), f"{plan} append {at}"
+
+
+class _Listening(TopologyDriver):
+    """Holds what is handed on against the bytes that are in the log, before anybody has it."""
+
+    decoded = 0
+
+    def _hand(self, topic: str, partition: int, span: Span, output: Output) -> None:
+        for record in output.records(span.first, 0):
+            if record.decoded is not None:
+                read = reading(BY_NAME[topic].record).decode(record.value)
+                for item in read["items"]:
+                    forget(item)
+                handed = {**record.decoded, "items": [dict(item) for item in record.decoded["items"]]}
+                for item in handed["items"]:
+                    forget(item)
+                assert handed == read
+                self.decoded += len(handed["items"])
+        super()._hand(topic, partition, span, output)
+
+
+async def test_what_is_handed_on_decoded_is_what_the_log_says() -> None:
+    """Comments, refused ones, commands, roles that moderate gives: item by item."""
+    async with _Listening(stages(), PARTITIONS, fused=True) as topology:
+        orders = [
+            order("s", 0, "settings", settings={"moderators": ["u1"]}),
+            order("s", 1, "ban", target="u2"),
+        ]
+        topology.submit(
+            [*orders, comment("s", 2, user="u1"), comment("s", 3, text="darn"), comment("s", 4, user="u2")]
+        )
+        topology.submit([comment("s", 5, text=" Cafe\u0301 "), comment("s", 6)])
+        await topology.settle()
+        assert len(ids(topology)["s"]) == 5
+        assert topology.decoded == 2 * 7
 
 
 async def test_fused_stages_hand_on_what_is_durable() -> None:

@@ -32,11 +32,21 @@ async def main(settings: Settings) -> None:
         projection = Projection(Redis.from_url(settings.redis.url))
         work: list[Any] = [projection.run()]
         turn = asyncio.Lock()
-        for name in (ModerateStage.name, SequenceStage.name):
+        following: AgentShell | None = None
+        for name in (SequenceStage.name, ModerateStage.name):
             stage = topology.build(name, settings, epoch)
+            stage.hands_on = following is not None
             on_effects = projection.changed if isinstance(stage, ModerateStage) else None
-            make = partial(_runner, stage=stage, log=log, on_effects=on_effects, settings=settings, turn=turn)
-            shell = AgentShell(name, stage.source, settings, make, stage.hears)
+            make = partial(
+                _runner,
+                stage=stage,
+                log=log,
+                on_effects=on_effects,
+                on_durable=following.hand if following else None,
+                settings=settings,
+                turn=turn,
+            )
+            shell = following = AgentShell(name, stage.source, settings, make, stage.hears)
             await shell.app.start()
             work += [
                 shell.supervise(),
@@ -54,6 +64,7 @@ def _runner(
     stage: Any,
     log: KafkaLog,
     on_effects: Any,
+    on_durable: Any,
     settings: Settings,
     turn: asyncio.Lock,
 ) -> Runner:
@@ -63,6 +74,7 @@ def _runner(
         log=log,
         worker=f"{shell.name}-bench",
         on_effects=on_effects,
+        on_durable=on_durable,
         inbox_records_max=settings.stage.inbox_records_max,
         merge_records_max=settings.stage.merge_records_max,
         turn=turn,
