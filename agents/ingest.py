@@ -5,6 +5,7 @@ What cannot be read, and items that are not valid, go to ``comments.dlq``; the p
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 from agents.chunks import covering
 from agents.core.validate import fault_of
@@ -69,7 +70,7 @@ class IngestStage(Stage[PartitionState]):
                 token=state.token,
                 after=after.to_wire(),
                 covered=covered.to_wire(),
-                items=pieces[first:end],
+                items=cast("list[IngestedItem]", pieces[first:end]),
             )
             output.main.append((None, self.codec.encode(ingested)))
             if self.hands_on:

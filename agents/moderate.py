@@ -161,7 +161,7 @@ class ModerateStage(Stage[ModerateState]):
                 source_token=state.source.token,
                 after=after.to_wire(),
                 covered=covered.to_wire(),
-                items=pieces[first:end],
+                items=cast("list[ModeratedItem]", pieces[first:end]),
             )
             output.main.append((None, self.codec.encode(moderated)))
             if self.hands_on:
