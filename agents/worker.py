@@ -20,7 +20,7 @@ import structlog
 import uvloop
 from faust.types import TP
 
-from agents import faustapp, garbage, health, topology
+from agents import faustapp, health, topology
 from agents.ahead import Ahead
 from agents.analyse import AnalyseStage
 from agents.analytics import Analytics
@@ -40,6 +40,7 @@ from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
 from agents.spans import sink_hops, stage_hops
 from agents.stage import Output
+from schemas import garbage
 from schemas.archive import open_archive
 from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit

@@ -7,7 +7,7 @@ more, in cache misses).
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 import xxhash
@@ -15,6 +15,7 @@ import xxhash
 from edge.protocol.codec import Codec
 
 LANES: Final = 64
+_NOTHING: Final[Mapping[int, bytes]] = {}
 Write = Callable[[bytes], None]
 
 
@@ -74,12 +75,14 @@ class Group:
         """Who they are."""
         return self._members.values()
 
-    def send(self, frame: bytes) -> None:
-        """Write a frame to every member."""
+    def send(self, frame: bytes, own: Mapping[int, bytes] = _NOTHING) -> None:
+        """Write a frame to every member; ``own``: by descriptor, what some of them get instead."""
         fds = self._fds
         if fds is None:
             # A copy, since a write may make its member leave; in the order in which sockets lie in memory.
             fds = self._fds = tuple(sorted(self._members))
+        if own:
+            fds = tuple(fd for fd in fds if fd not in own)
         write, size = os.write, len(frame)
         for fd in fds:
             try:
@@ -88,6 +91,8 @@ class Group:
                 sent = 0  # full, or gone, which the transport knows how to find out
             if sent != size:
                 self._members[fd].outlet.write(frame[sent:])
+        for fd, other in own.items():
+            self._members[fd].outlet.write(other)
 
     def add(self, subscriber: Subscriber) -> None:
         """Take a member in."""
@@ -161,6 +166,10 @@ class Audience:
     def of_user(self, user_id: str) -> list[Subscriber]:
         """Return a user's subscribers that can take bytes."""
         return [each for each in self._users.get(user_id, ()) if each.behind is None]
+
+    def group_of(self, subscriber: Subscriber) -> Group:
+        """Return the group of a subscriber that can take bytes."""
+        return self._groups[subscriber.codec.name, subscriber.lane]
 
     def __iter__(self) -> Iterator[Subscriber]:
         for mine in list(self._users.values()):

@@ -79,9 +79,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, doorway: Doorway) -> None:
         self._doorway = doorway
-        self._protocol = _ServerProtocol(
-            max_size=doorway.frame_bytes_max, logger=_SILENT, select_subprotocol=_select_subprotocol
-        )
+        self._protocol = _ServerProtocol(max_size=doorway.frame_bytes_max, logger=_SILENT)
         self._assembler = Assembler()
         self._address = ""
         self._echo = False
@@ -157,6 +155,8 @@ class Connection(asyncio.Protocol):
             self.client = None
         # The wheel holds this until its next deadline; what is large goes now.
         self._lost = True
+        # Its parser holds it and it its parser: a cycle, which would wait for a search for garbage.
+        self._protocol.parser.close()
         del self._protocol, self._assembler
 
     def pause_writing(self) -> None:
@@ -378,7 +378,6 @@ class _ServerProtocol(ServerProtocol):
             self.current_size = None
         super().recv_frame(frame)
 
-
-def _select_subprotocol(protocol: ServerProtocol, offered: Sequence[Subprotocol]) -> Subprotocol | None:
-    del protocol
-    return next((each for each in (PROTOBUF, JSON) if each in offered), None)
+    def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
+        """Take the better of those offered, or none. A function that is given to the library makes a cycle."""
+        return next((each for each in (PROTOBUF, JSON) if each in subprotocols), None)

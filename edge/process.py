@@ -10,6 +10,7 @@ import uvloop
 
 from edge.auth import InsecureSecretError, check_secret
 from edge.errors import StartError
+from schemas import garbage
 from schemas.archive import ArchiveError
 from schemas.settings import Settings, SettingsError, raise_open_files_limit
 
@@ -38,4 +39,5 @@ async def _until_stopped(settings: Settings, serve: Serve) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    garbage.settle()
     await serve(settings, stop)

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edge.audience import Audience, Subscriber
+from edge.audience import Audience, Group, Subscriber
 from edge.protocol.codec import Codec
 from edge.protocol.codes import UNSUBSCRIBED_INSUFFICIENT_STATE
 from edge.protocol.commands import Position
@@ -299,8 +299,11 @@ class Stream:
             group.send(frame)
 
     def _deliver_lanes(self, events: list[RingEvent], after: int, upto: int, hole: Hole | None) -> None:
-        masked = {event.author for event in events if event.mask != ALL_LANES}
-        authors = {each for author in masked for each in self.audience.of_user(author)}
+        # Who wrote any of it sees it on whatever lane; looked for by author, since members are many.
+        authors: dict[Group, list[Subscriber]] = {}
+        for author in {event.author for event in events if event.mask != ALL_LANES}:
+            for each in self.audience.of_user(author):
+                authors.setdefault(self.audience.group_of(each), []).append(each)
         frames: dict[tuple[str, tuple[int, ...]], bytes] = {}
         for group in list(self.audience.groups):
             codec, lane = group.codec, group.lane
@@ -310,15 +313,11 @@ class Stream:
             if frame is None:
                 frame = frames[key] = self._window(codec, seen, after, upto, hole)
             self.stats.deliveries += len(group.members)
-            if authors.isdisjoint(group.members):
-                group.send(frame)
-                continue
-            for member in list(group.members):
-                mine = frame
-                if member in authors:
-                    own = [event for event in events if event.visible(lane, member.user_id)]
-                    mine = self._window(codec, own, after, upto, hole)
-                member.outlet.write(mine)
+            own = {}
+            for each in authors.get(group, ()):
+                visible = [event for event in events if event.visible(lane, each.user_id)]
+                own[each.outlet.fd] = self._window(codec, visible, after, upto, hole)
+            group.send(frame, own)
 
     def _window(
         self, codec: Codec, events: Sequence[RingEvent], after: int, upto: int, hole: Hole | None

@@ -191,3 +191,29 @@ async def test_redis_away_is_known_at_once_and_its_return_too(monkeypatch: pytes
         started = asyncio.get_running_loop().time()
         assert await store.facts("s", "u", comment_id="c1") is None
         assert asyncio.get_running_loop().time() - started < 0.1
+
+
+async def test_nobody_waits_longer_than_the_time_out_for_a_redis_that_stands_still() -> None:
+    """Who asks while a round trip hangs has a time-out that began with the first of those before."""
+    loop, held = asyncio.get_running_loop(), []
+
+    async def hold(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    server = await asyncio.start_server(hold, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+
+    async def asked(store: FactStore, after: float) -> float:
+        await asyncio.sleep(after)
+        began = loop.time()
+        assert await store.facts("s", "u", comment_id=f"c{after}") is None
+        return loop.time() - began
+
+    async with asking(f"redis://127.0.0.1:{port}/0", timeout_ms=400) as store:
+        waits = await asyncio.gather(*(asked(store, after) for after in (0.0, 0.1, 0.2, 0.3)))
+        assert store.away
+    assert max(waits) < 0.4 + 0.3
+    assert waits[3] < waits[0]
+    for writer in held:
+        writer.close()
+    server.close()

@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 from redis.asyncio import Redis
 
-from agents import faustapp, garbage, topology
+from agents import faustapp, topology
 from agents.cluster import read_epoch
 from agents.kafka import KafkaLog
 from agents.moderate import ModerateStage
@@ -20,6 +20,7 @@ from agents.projection import Projection
 from agents.runner import PartitionRunner
 from agents.sequence import SequenceStage
 from agents.worker import AgentShell, Runner
+from schemas import garbage
 from schemas.logs import configure
 from schemas.settings import Settings, load, raise_open_files_limit
 

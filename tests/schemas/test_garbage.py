@@ -6,7 +6,7 @@ import sys
 
 CODE = """
 import gc
-from agents import garbage
+from schemas import garbage
 kept = [[] for _ in range(1000)]
 garbage.settle()
 print(gc.get_freeze_count() >= 1000, gc.isenabled(), gc.get_threshold()[0] == garbage.YOUNG_OBJECTS)
