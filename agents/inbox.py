@@ -1,6 +1,7 @@
 """Records of one partition waiting for its runner: bounded, and taken together."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -20,6 +21,7 @@ class Inbox(Generic[T]):
         self._waiting: deque[T] = deque()
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
+        self._full = asyncio.Event()
         self._closed = False
         self._woken = False
 
@@ -39,6 +41,7 @@ class Inbox(Generic[T]):
     async def put(self, item: T) -> None:
         """Add one, as soon as there is room."""
         while len(self._waiting) >= self._records_max and not self._closed:
+            self._full.set()
             self._drained.clear()
             await self._drained.wait()
         if not self._closed:
@@ -52,6 +55,13 @@ class Inbox(Generic[T]):
         self._waiting.extend(items)
         self._filled.set()
         return True
+
+    async def gather(self, seconds: float) -> None:
+        """Wait so long for more to come, or until a writer waits for room."""
+        self._full.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._full.wait()
 
     async def take(self, records_max: int, bytes_max: int | None = None) -> list[T]:
         """Take what waits, at most ``records_max`` and about ``bytes_max``; nothing only after `wake`."""

@@ -19,6 +19,8 @@ from schemas.records import Flat
 from schemas.topics import FLAT, SEQUENCED
 
 DAY_MS = 86_400_000
+GATHER_SECONDS = 0.05
+"""Nobody waits for these: a transaction, or a batch of Kafka's, for each record is most of what they cost."""
 HELD_STREAMS_MAX = 50
 """Whose ends are asked for when a partition is taken."""
 
@@ -30,6 +32,7 @@ class ArchiveSink(Sink):
 
     name = "archive"
     source = SEQUENCED
+    gather_seconds = GATHER_SECONDS
 
     def __init__(self, archive: Archive, now: Callable[[], float] = time.time) -> None:
         self._archive = archive
@@ -69,6 +72,7 @@ class FlatSink(Sink):
 
     name = "flat"
     source = SEQUENCED
+    gather_seconds = GATHER_SECONDS
 
     def __init__(self, log: Log) -> None:
         self._log = log

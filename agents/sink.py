@@ -47,6 +47,8 @@ class Sink(ABC):
 
     name: ClassVar[str]
     source: ClassVar[Topic]
+    gather_seconds: ClassVar[float] = 0.0
+    """From one write of a partition to the next, at least: what comes meanwhile is written together."""
 
     @abstractmethod
     async def write(self, partition: int, segments: Sequence[Segment]) -> None:
@@ -94,6 +96,7 @@ class SinkRunner:
         self.dead_letters = 0
         self.away = False
         self._taken = 0
+        self._again_at = 0.0
         self._sink = sink
         self._partition = partition
         self._log = log_
@@ -108,8 +111,11 @@ class SinkRunner:
         self.ready.set()
         try:
             while True:
+                if (early := self._again_at - time.perf_counter()) > 0 and self.inbox.room:
+                    await self.inbox.gather(early)
                 works = await self.inbox.take(self._merge_records_max)
                 self._taken, begun = len(works), time.perf_counter()
+                self._again_at = begun + self._sink.gather_seconds
                 fence = self._fence
                 if fence is None:
                     fence = self._fence = await self._catch_up(works[0].record.offset)

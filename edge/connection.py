@@ -379,5 +379,5 @@ class _ServerProtocol(ServerProtocol):
         super().recv_frame(frame)
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Take the better of those offered, or none. A function that is given to the library makes a cycle."""
+        """Take the better of those offered, or none. Not a function for the library, which makes a cycle."""
         return next((each for each in (PROTOBUF, JSON) if each in subprotocols), None)

@@ -2,9 +2,9 @@
 
 A step makes hundreds of thousands of dicts and drops them, an edge a task and some futures a comment; none is
 in a cycle, nor are connections that ended (`tests/edge/test_garbage.py`). By default every 700 new objects
-start a search, and now and then one through all there is. What was there at the start is never searched
-again, the young rarely. It was 16% of the time of moderate and sequence (1,000 streams, 50 a record), and as much of
-an edge's with 5,000 viewers and 2,000 publishes a second.
+start a search, and now and then one through all there is. What was there at the start is not searched again,
+the young rarely. It was 16% of the time of moderate and sequence (1,000 streams, 50 a record), and of that of
+an edge with 5,000 viewers and 2,000 publishes a second.
 """
 
 import gc

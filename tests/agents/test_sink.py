@@ -9,7 +9,7 @@ import pytest
 from agents.log import Record
 from agents.persist import ArchiveSink
 from agents.runner import Work
-from agents.sink import SinkRunner
+from agents.sink import Sink, SinkRunner
 from agents.testing import MemoryLog
 from schemas.archive import ArchiveUnavailable, Stored
 from schemas.archive.sqlite import SqliteArchive
@@ -148,3 +148,47 @@ async def test_an_archive_that_is_not_open_is_away() -> None:
     last = [Segment(b"", segment("s", [comment(1)]))]
     with pytest.raises(StoreAwayError):
         await ArchiveSink(closed, soon).holds(last)
+
+
+class _Gathering(Sink):
+    """Stores nothing; says what it is given together."""
+
+    name = "gathering"
+    source = SEQUENCED
+    gather_seconds = 10 * LIMIT_SECONDS
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.wrote = asyncio.Event()
+
+    async def write(self, partition: int, segments: Sequence[object]) -> None:
+        del partition
+        self.batches.append(len(segments))
+        self.wrote.set()
+
+
+async def test_what_comes_soon_after_a_write_is_written_together_once_there_is_no_room(
+    log: MemoryLog,
+) -> None:
+    """The first is written at once; the others wait for each other, for as long as there is room."""
+    sink = _Gathering()
+    runner = SinkRunner(sink, 0, log, inbox_records_max=10, merge_records_max=100)
+    task = asyncio.create_task(runner.run())
+
+    async def put(first: int, end: int) -> None:
+        for record in log.records[SEQUENCED.name, 0][first:end]:
+            await runner.inbox.put(Work(record, _ack))
+
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            await put(0, 1)
+            await sink.wrote.wait()
+            await put(1, 12)
+        assert sink.batches == [1, 10]
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _ack() -> None:
+    """Nobody counts."""
