@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +24,7 @@ async def nobody(*_: Any) -> None:
 
 
 @pytest.fixture
-async def consumer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Any]:
+async def consumer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Make a consumer as Faust does, never started; ``asked`` holds its questions."""
     app = faustapp.make_app("moderate", Settings(data=tmp_path))
     app.transport.loop = asyncio.get_running_loop()
@@ -45,8 +44,7 @@ async def consumer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     monkeypatch.setattr(made, "_getmany", getmany)
     monkeypatch.setattr(made, "sleep", sleep)
     monkeypatch.setattr(driver.Consumer, "_get_active_partitions", lambda self: self._active_partitions)
-    yield made
-    made._thread.thread_loop.close()
+    return made
 
 
 def wait_ms(consumer: Any) -> int:
@@ -134,3 +132,18 @@ async def test_what_waits_goes_on_where_it_was(consumer: Any) -> None:
     with pytest.raises(LookupError):
         await failing
     assert steps == ["begun"] * 3
+
+
+async def test_its_thread_is_a_task_of_the_same_loop(consumer: Any) -> None:
+    """A question is a call, with no other loop to go to; what stops leaves the loop's other tasks alone."""
+    thread, bystander = consumer._thread, asyncio.create_task(asyncio.sleep(LIMIT_SECONDS))
+
+    async def answer(number: int) -> int:
+        assert asyncio.get_running_loop() is consumer.loop
+        return number
+
+    assert thread.thread_loop is asyncio.get_running_loop()
+    assert await thread.call_thread(answer, 5) == 5
+    await thread._gather_remaining_tasks()
+    assert not bystander.done()
+    bystander.cancel()
