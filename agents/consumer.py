@@ -1,4 +1,4 @@
-"""Faust's consumer without what costs it most: pauses under load, four tasks a record, a thread of its own."""
+"""Faust's consumer without what costs it most: pauses under load, four tasks a record, its own thread."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
@@ -88,8 +88,8 @@ class _OnTheLoop(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
     The thread keeps heartbeats going while an agent holds the loop for long, which a step never does
     (`agents.runner.STEP_BYTES_MAX`). With it every question and answer goes from one loop to the other and
-    back, and two threads take turns at the interpreter, with 40 waits for a lock a record. Without it a comment
-    is on a screen in three quarters of the time, 100 to 1,000 of them a second.
+    back, and two threads take turns at the interpreter, with 40 waits for a lock a record. Without it a
+    comment is on a screen in three quarters of the time, 100 to 1,000 of them a second.
     """
 
     async def on_thread_started(self) -> None:
