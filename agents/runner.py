@@ -213,7 +213,7 @@ class PartitionRunner(Generic[S]):
         token = (await claimed).first
         if stage.table is not None:
             checkpoint = await load(self._log, stage.table, partition)
-            for key, value in checkpoint.entries.items():
+            for key, value in checkpoint.drain():
                 stage.restore(self._state, key, value)
             self._state.dirty.update(checkpoint.stale)
         await self._replay(token)

@@ -20,6 +20,7 @@ BENCHES: dict[str, str] = {
     "pipeline": "livecomments.bench.pipeline:pipeline",
     "recovery": "livecomments.bench.recovery:recovery",
     "sampling": "livecomments.bench.sampling:sampling",
+    "state": "livecomments.bench.states:state",
     "whole": "livecomments.bench.whole:whole",
 }
 """Bench → ``module:attribute``, in the order of ``--help``."""
