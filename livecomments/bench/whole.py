@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -45,12 +46,25 @@ FILL_RECORDS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
+class Workers:
+    """Which processes share the work: ``each`` of a kind, of which there is one if they are fused."""
+
+    fused: bool = False
+    each: int = 1
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """What is run."""
+        return (FUSED,) if self.fused else STAGES
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """``cpu_us``: of each process, a comment. ``whole``: all of the input got through in time."""
 
     streams: int
     per_record: int
-    fused: bool
+    workers: Workers
     comments: int
     comments_per_s: float
     cpu_us: Mapping[str, float]
@@ -71,23 +85,25 @@ def whole(  # noqa: PLR0917 - Typer calls it by name
     per_record: Annotated[int, typer.Option("--per-record", min=1, help="Comments a record.")] = 50,
     seconds: Annotated[float, typer.Option("--seconds", min=5, help="After which it is ended.")] = 60.0,
     fused: Annotated[bool, typer.Option("--fused", help="All stages in one process.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=8, help="Processes of each kind.")] = 1,
     json_: Json = False,
 ) -> None:
     """Measure all stages on one machine, from what gateways submit to what edges read."""
     with tempfile.TemporaryDirectory(prefix="livecomments-bench-") as directory:
-        run = measure(Path(directory), Case(streams, per_record), comments, seconds, fused=fused)
+        run = measure(Path(directory), Case(streams, per_record), comments, seconds, Workers(fused, workers))
     if json_:
         typer.echo(json.dumps({"cpus": os.cpu_count(), "runs": [asdict(run)]}))
         return
+    how = f"{', fused' * run.workers.fused}{f', {run.workers.each} of each kind' * (run.workers.each > 1)}"
     typer.echo(
-        f"{run.streams} streams, {run.per_record} a record{', fused' * run.fused}: {run.comments_per_s:,.0f}"
-        f" comments/s{'' if run.whole else '   (ended before the input was)'}"
+        f"{run.streams} streams, {run.per_record} a record{how}: {run.comments_per_s:,.0f} comments/s"
+        f"{'' if run.whole else '   (ended before the input was)'}"
     )
     for name, cpu in run.cpu_us.items():
         typer.echo(f"  {name:<10} {cpu:6.2f} µs CPU/comment")
 
 
-def measure(directory: Path, case: Case, comments: int, seconds: float, *, fused: bool) -> Run:
+def measure(directory: Path, case: Case, comments: int, seconds: float, workers: Workers) -> Run:
     """Fill the log, run the stages, and tell their rate."""
     with lone.running(directory, "kafka", "redis") as servers:
         settings = servers.settings
@@ -97,7 +113,7 @@ def measure(directory: Path, case: Case, comments: int, seconds: float, *, fused
             command = [*verb, *arguments]
             subprocess.run(command, env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr)
         asyncio.run(_fill(settings, case, comments))
-        with _running((FUSED,) if fused else STAGES, verb, environment, directory) as processes:
+        with _running(workers, verb, environment, directory) as processes:
             pids = {name: process.pid for name, process in processes.items()} | {
                 "kafka": servers.pid("kafka")
             }
@@ -107,20 +123,23 @@ def measure(directory: Path, case: Case, comments: int, seconds: float, *, fused
                 logs = [directory / "logs" / f"{name}.log" for name in processes]
                 lines = [line for path in logs for line in path.read_text("utf-8").splitlines()[-LOG_LINES:]]
                 raise Failure(failure.code, failure.message, lines) from failure
-        return asyncio.run(_told(settings, case, fused, first, last, done=done))
+        return asyncio.run(_told(settings, case, workers, first, last, done=done))
 
 
 @contextmanager
 def _running(
-    names: Sequence[str], verb: Sequence[str], environment: Mapping[str, str], directory: Path
+    workers: Workers, verb: Sequence[str], environment: Mapping[str, str], directory: Path
 ) -> Iterator[Mapping[str, "subprocess.Popen[bytes]"]]:
     with ExitStack() as stack:
         processes = {}
-        for name in names:
-            log = stack.enter_context((directory / "logs" / f"{name}.log").open("ab"))
-            command = [*verb, "stage", name]
-            processes[name] = stack.enter_context(
-                subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        for name, number in product(workers.kinds, range(workers.each)):
+            called = name if workers.each == 1 else f"{name}-{number}"
+            log = stack.enter_context((directory / "logs" / f"{called}.log").open("ab"))
+            command, own = [*verb, "stage", name], {"LIVECOMMENTS_STAGE__INSTANCE": str(number)}
+            processes[called] = stack.enter_context(
+                subprocess.Popen(
+                    command, env={**environment, **own}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                )
             )
         try:
             yield processes
@@ -192,7 +211,9 @@ async def _committed(admin: AIOKafkaAdminClient, log: KafkaLog, partitions: Sequ
     return True
 
 
-async def _told(settings: Settings, case: Case, fused: bool, first: Seen, last: Seen, *, done: bool) -> Run:
+async def _told(
+    settings: Settings, case: Case, workers: Workers, first: Seen, last: Seen, *, done: bool
+) -> Run:
     """Read the fan-out: comments by the time at which they were written."""
     decode = codec(FANOUT.record).decode
     times: list[tuple[int, int]] = []
@@ -214,7 +235,7 @@ async def _told(settings: Settings, case: Case, fused: bool, first: Seen, last: 
     return Run(
         streams=case.streams,
         per_record=case.per_record,
-        fused=fused,
+        workers=workers,
         comments=total,
         comments_per_s=round(1000 * (total - at_first) / (ended - begun), 1),
         cpu_us={name: round(value, 2) for name, value in cpu.items()},
