@@ -82,6 +82,15 @@ def casefolded(text: str) -> str:
     return _visible(text).casefold()
 
 
+def in_ascii(text: str) -> str | None:
+    """Return what `readings` would, where that is one reading in ASCII; None: it is, or may be, more.
+
+    Emoji, dashes and typographic quotes beside English: most of what is not ASCII in a chat.
+    """
+    plain = text.translate(_tables().signs)
+    return plain if plain.isascii() else None
+
+
 def readings(text: str) -> Readings:
     """Read a text that is not ASCII."""
     tables = _tables()
@@ -130,6 +139,7 @@ class _Tables(NamedTuple):
     unmarked: list[str | int | None]
     plain: list[str | int | None]
     mapped: list[str | int | None]
+    signs: list[str | int | None]
 
 
 @cache
@@ -158,7 +168,20 @@ def _tables() -> _Tables:  # noqa: C901 - one rule a kind of character
     unmarked = visible.copy()
     for code in marks:
         unmarked[code] = None
-    return _Tables(visible, unmarked, plain, mapped)
+    signs = [_sign(code, visible[code], plain[code], mapped[code]) for code in range(TABLE_CHARS)]
+    return _Tables(visible, unmarked, plain, mapped, signs)
+
+
+def _sign(
+    code: int, seen: str | int | None, plain: str | int | None, mapped: str | int | None
+) -> str | int | None:
+    """Return what is read for a character, whatever stands beside it; itself where that cannot be said."""
+    if seen is None or code < 0x80 or 0xD800 <= code < 0xE000:
+        return seen
+    text = unicodedata.normalize("NFKC", seen if isinstance(seen, str) else chr(seen))
+    if text.isascii():
+        return text
+    return _SEPARATOR if plain == _SEPARATOR and mapped == code and text == chr(code) else code
 
 
 def _is_hidden(code: int, category: str) -> bool:

@@ -13,7 +13,7 @@ from schemas.filtering.folding import Formed
 from schemas.filtering.hit import Hit
 from schemas.filtering.literals import Literals, Patterns, is_literal
 from schemas.filtering.rules import Kind, Rule, rule_of
-from schemas.filtering.unicode import casefolded, closed_up, readings, spaced
+from schemas.filtering.unicode import casefolded, closed_up, in_ascii, readings, spaced
 
 RULES_PER_AUTOMATON: Final = 5_000
 """A longer list has several: making one holds the interpreter for about 1 µs a key, and a swap must not
@@ -51,8 +51,9 @@ class WordList:
 
     def find(self, text: str) -> Hit | None:
         """Return a rule that ``text`` breaks; None: it may pass."""
-        if text.isascii():
-            raw = text.encode()
+        said = text if text.isascii() else in_ascii(text)
+        if said is not None:
+            raw = said.encode()
             marks = raw.translate(None, folding.NO_MARKS)
             # Most comments. Here each call counts.
             forms = folding.at_once(raw, marks)

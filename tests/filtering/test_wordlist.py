@@ -167,16 +167,18 @@ def test_a_long_list_is_cut_into_several_automata_with_one_answer() -> None:
 SPOKEN = st.lists(
     st.sampled_from(
         ["darn", "da-rn", "d.a.r.n", "daarn", "darrrn", "dd", "heck", "he.ck", "heeeck", "d4rn", "bother",
-         "got", "g.o.t", "kill", "yourself", "killl-yourself", "brotherhood", "a", "3.50", "rr", "aarn!"]
+         "got", "g.o.t", "kill", "yourself", "killl-yourself", "brotherhood", "a", "3.50", "rr", "aarn!",
+         "da😀rn", "da’rn", "ｄａｒｎ", "…", "darn™", "dаrn", "🇩🇦🇷🇳", "da\u200drn", "d\u0301arn", "D½", "❤️",
+         "hé", "he—ck", "“darn”", "да", "操你", "🖕", "ﬀ", "\u00a0", "da\u2028rn", "ⓓⓐⓡⓝ", "ſ", "İ"]
     ),
     max_size=6,
 )  # fmt: skip
 
 
-@given(SPOKEN)
-def test_the_short_way_says_what_the_long_one_does(words: list[str]) -> None:
+@given(SPOKEN, st.sampled_from([" ", "", ", "]))
+def test_the_short_way_says_what_the_long_one_does(words: list[str], joint: str) -> None:
     """What most comments are held against at once is a sieve: it lets nothing pass that would be found."""
-    text = " ".join(words)
+    text = joint.join(words)
     raw = text.encode()
     found = LIST._excepted(text, LIST._find(text, raw, raw.translate(None, folding.NO_MARKS)))
     assert LIST.find(text) == found
