@@ -20,6 +20,7 @@ BENCHES: dict[str, str] = {
     "pipeline": "livecomments.bench.pipeline:pipeline",
     "recovery": "livecomments.bench.recovery:recovery",
     "sampling": "livecomments.bench.sampling:sampling",
+    "scale": "livecomments.bench.scale:scale",
     "state": "livecomments.bench.states:state",
     "whole": "livecomments.bench.whole:whole",
 }

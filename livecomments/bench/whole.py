@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -35,6 +35,7 @@ from schemas.settings import Settings
 from schemas.topics import FANOUT, INGESTED, MODERATED, SEQUENCED, SUBMITTED
 
 SOURCES: Final = {"ingest": SUBMITTED, "moderate": INGESTED, "sequence": MODERATED, "sample": SEQUENCED}
+VERB: Final = (sys.executable, "-m", "livecomments")
 VERB_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 20.0
 START_SECONDS: Final = 90.0
@@ -108,12 +109,11 @@ def measure(directory: Path, case: Case, comments: int, seconds: float, workers:
     with lone.running(directory, "kafka", "redis") as servers:
         settings = servers.settings
         environment = os.environ | stack_environment(settings) | {"LIVECOMMENTS_LOG__LEVEL": "warning"}
-        verb = [sys.executable, "-m", "livecomments"]
         for arguments in (("topics", "apply"), ("migrate",)):
-            command = [*verb, *arguments]
+            command = [*VERB, *arguments]
             subprocess.run(command, env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr)
-        asyncio.run(_fill(settings, case, comments))
-        with _running(workers, verb, environment, directory) as processes:
+        asyncio.run(fill(settings, case, comments))
+        with running(workers.kinds, workers.each, environment, directory) as processes:
             pids = {name: process.pid for name, process in processes.items()} | {
                 "kafka": servers.pid("kafka")
             }
@@ -127,15 +127,16 @@ def measure(directory: Path, case: Case, comments: int, seconds: float, workers:
 
 
 @contextmanager
-def _running(
-    workers: Workers, verb: Sequence[str], environment: Mapping[str, str], directory: Path
+def running(
+    kinds: Sequence[str], each: int, environment: Mapping[str, str], directory: Path
 ) -> Iterator[Mapping[str, "subprocess.Popen[bytes]"]]:
+    """Run ``each`` workers of the kinds of process, by name; their logs are in ``directory``."""
     with ExitStack() as stack:
         processes = {}
-        for name, number in product(workers.kinds, range(workers.each)):
-            called = name if workers.each == 1 else f"{name}-{number}"
+        for name, number in product(kinds, range(each)):
+            called = name if each == 1 else f"{name}-{number}"
             log = stack.enter_context((directory / "logs" / f"{called}.log").open("ab"))
-            command, own = [*verb, "stage", name], {"LIVECOMMENTS_STAGE__INSTANCE": str(number)}
+            command, own = [*VERB, "stage", name], {"LIVECOMMENTS_STAGE__INSTANCE": str(number)}
             processes[called] = stack.enter_context(
                 subprocess.Popen(
                     command, env={**environment, **own}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
@@ -153,7 +154,8 @@ def _running(
                     process.kill()
 
 
-async def _fill(settings: Settings, case: Case, comments: int) -> None:
+async def fill(settings: Settings, case: Case, comments: int) -> None:
+    """Write ``comments.submitted`` as gateways would."""
     async with KafkaLog(settings.kafka, READ_SECONDS) as log:
         waiting: dict[int, list[tuple[bytes | None, bytes]]] = {}
         for partition, value in submitted(case, material(comments).said, settings.kafka.partitions):
@@ -190,7 +192,7 @@ async def _follow(
                 if first is None and now > begun + START_SECONDS:
                     raise Failure(Exit.FAILURE, f"nothing came within {START_SECONDS:.0f} s")
                 if first is not None:
-                    done = await _committed(admin, log, partitions)
+                    done = await committed(admin, log, partitions)
                     if done or now > first_at + seconds:
                         return first, seen, done
                 await asyncio.sleep(POLL_SECONDS)
@@ -198,9 +200,12 @@ async def _follow(
         await admin.close()
 
 
-async def _committed(admin: AIOKafkaAdminClient, log: KafkaLog, partitions: Sequence[int]) -> bool:
-    """Whether each stage has committed all of what it reads, the first of them first."""
-    for stage, topic in SOURCES.items():
+async def committed(
+    admin: AIOKafkaAdminClient, log: KafkaLog, partitions: Sequence[int], stages: Iterable[str] = SOURCES
+) -> bool:
+    """Whether each of the stages has committed all of what it reads, in their order."""
+    for stage in stages:
+        topic = SOURCES[stage]
         try:
             offsets = await admin.list_consumer_group_offsets(f"livecomments-{stage}")
         except GroupCoordinatorNotAvailableError:
