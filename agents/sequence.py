@@ -12,7 +12,7 @@ from itertools import chain
 from agents.chunks import chunked
 from agents.core import positions
 from agents.core.sequencing import Draft, Place, Sequencer, event_of, mask_of
-from agents.log import Record
+from agents.log import Entry, Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.content import Around
@@ -58,13 +58,14 @@ class SequenceStage(Stage[SequenceState]):
         output = Output()
         before = state.covered
         drafts = state.sequencer.decide(self._items(state, inputs, output), before)
-        records = [record for draft in drafts.values() for record in self._segments(state, draft, before)]
-        if not records:
-            records = [self._control(before, state)]
-        records[-1]["covered"] = state.covered.to_wire()
-        output.main = [
-            (record["stream_id"].encode() or None, self.codec.encode(record)) for record in records
-        ]
+        *others, last = drafts.values() or (None,)
+        for draft in others:
+            output.main += self._segments(state, draft, before, before)
+        if last is not None:
+            output.main += self._segments(state, last, before, state.covered)
+        else:
+            control = self._control(before, state) | {"covered": state.covered.to_wire()}
+            output.main.append((None, self.codec.encode(control)))
         output.before.extend(self._notice(item) for draft in drafts.values() for item in draft.refused)
         state.dirty.update(drafts)
         return output
@@ -140,24 +141,28 @@ class SequenceStage(Stage[SequenceState]):
             if moderated["items"]:
                 state.at = max(state.at, moderated["items"][-1]["at"])
 
-    def _segments(self, state: SequenceState, draft: Draft, covered: Origin) -> Iterator[Sequenced]:
-        before = covered.to_wire()
-        for first, end in chunked(draft.events):
-            whole = end == len(draft.events)
-            yield Sequenced(
-                stream_id=draft.stream_id,
-                epoch=draft.epoch,
-                from_seq=draft.from_seq + first,
-                to_seq=draft.from_seq + end,
-                origin=Origin(*(draft.origin if whole else draft.origins[end - 1])).to_wire(),
-                covered=before,
-                claim="",
-                token=state.token,
-                source_token=state.source.token,
-                events=draft.events[first:end],
+    def _segments(
+        self, state: SequenceState, draft: Draft, before: Origin, covered: Origin
+    ) -> Iterator[Entry]:
+        """Yield a draft's records; the last says that ``covered`` is decided, those before it ``before``."""
+        key, events, encode = draft.stream_id.encode(), draft.events, self.codec.of_fields
+        for first, end in chunked(events):
+            whole = end == len(events)
+            value = encode(
+                draft.stream_id,
+                draft.epoch,
+                draft.from_seq + first,
+                draft.from_seq + end,
+                Origin(*(draft.origin if whole else draft.origins[end - 1])).to_wire(),
+                (covered if whole else before).to_wire(),
+                "",
+                state.token,
+                state.source.token,
+                events[first:end],
                 # In the first part: should the rest not get written, a repeat meets them as decided.
-                refused=[_refused(item) for item in draft.refused] if first == 0 else [],
+                [_refused(item) for item in draft.refused] if first == 0 else [],
             )
+            yield key, value
 
     def _control(self, covered: Origin, state: SequenceState | None = None, claim: str = "") -> Sequenced:
         return Sequenced(

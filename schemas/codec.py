@@ -8,10 +8,10 @@ there are a reader and a writer made for it (`schemas.compiled`); what they do n
 import io
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
@@ -110,6 +110,16 @@ class Codec:
             return self._frame + self._write(value)
         except Exception:  # noqa: BLE001 - fastavro says what is wrong, if anything
             return self._encode(value)
+
+    @cached_property
+    def of_fields(self) -> Callable[..., bytes]:
+        """Encode as `encode` does, from the record's fields in their order: without a dict, in less time.
+
+        What is no such record raises whatever comes of it.
+        """
+        schema, frame = json.loads(written(self.record).text), self._frame
+        write = compiled.fields_writer(schema, FEW_VALUES)
+        return lambda *fields: frame + write(*fields)
 
     def _encode(self, value: Any) -> bytes:
         buffer = io.BytesIO()

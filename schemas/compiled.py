@@ -57,19 +57,20 @@ def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Writ
     return made_writer
 
 
-def writer_around(
-    schema: Mapping[str, Any], content: Sequence[str], few: frozenset[str] = frozenset()
+def fields_writer(
+    schema: Mapping[str, Any], few: frozenset[str] = frozenset(), content: Sequence[str] = ()
 ) -> Callable[..., bytes]:
-    """Make what writes a record of which the fields ``content``, in a row, are given as their bytes.
+    """Make a writer whose arguments are the record's fields, in their order; none may be left out.
 
-    Its arguments are the other fields, by name and in their order, and `CONTENT` in the place of those.
+    ``content``: fields in a row that are given as their bytes, as one argument in their place, `CONTENT`.
     """
     made = _Writer(few)
     fields = list(schema["fields"])
-    first = _first_of(content, fields)
-    if first is None:
-        raise UnsupportedError(f"{schema['name']} has no {', '.join(content)} in a row")
-    fields[first : first + len(content)] = [{"name": CONTENT, "type": CONTENT}]
+    if content:
+        first = _first_of(content, fields)
+        if first is None:
+            raise UnsupportedError(f"{schema['name']} has no {', '.join(content)} in a row")
+        fields[first : first + len(content)] = [{"name": CONTENT, "type": CONTENT}]
     body = ["o = []", *made.fields(fields), 'return b"".join(o)']
     arguments = ", ".join(field["name"] for field in fields)
     head = [*made.functions, f"def made({arguments}):"]

@@ -25,7 +25,7 @@ class Around:
         schema = _carrier(written(record))
         if schema is None:
             raise compiled.UnsupportedError(f"{record} has nothing with {', '.join(FIELDS)}")
-        self.write = compiled.writer_around(schema, FIELDS, FEW_VALUES)
+        self.write = compiled.fields_writer(schema, FEW_VALUES, FIELDS)
         """Called with an element's other fields, and the bytes of `of` in the place of `FIELDS`."""
         fields = [field for field in schema["fields"] if field["name"] in FIELDS]
         self._write_content = compiled.writer({**schema, "fields": fields}, FEW_VALUES)

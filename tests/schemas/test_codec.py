@@ -73,3 +73,18 @@ def test_bytes_behind_a_record_are_refused() -> None:
 def test_every_record_has_a_codec(record: str) -> None:
     """Each released schema parses."""
     assert Codec(record).id == latest(record).id
+
+
+def test_a_record_is_encoded_from_its_fields_as_from_its_dict() -> None:
+    """The same bytes, nested records included."""
+    nowhere = {"offset": 5, "index": 2}
+    event = {
+        "type": "comment", "seq": 1, "at": 5, "id": "c", "user_id": "u", "user_name": "U", "role": "viewer",
+        "text": "hello", "sticker": None, "command": None, "mask": -1,
+    }  # fmt: skip
+    record = {
+        "stream_id": "s", "epoch": "e-0", "from_seq": 0, "to_seq": 1, "origin": nowhere, "covered": nowhere,
+        "claim": "", "token": 7, "source_token": 9, "events": [event],
+        "refused": [{"id": "x", "user_id": "u", "at": 3}],
+    }  # fmt: skip
+    assert codec("sequenced").of_fields(*record.values()) == codec("sequenced").encode(record)
