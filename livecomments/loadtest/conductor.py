@@ -82,9 +82,16 @@ class Crowd:
 class Costs:
     """What the edges had used at a time. ``past_reads``: of the catch-up window in Redis."""
 
-    cpu_seconds: float
-    rss_kib: int
-    past_reads: float
+    cpu_seconds: float = 0.0
+    rss_kib: int = 0
+    past_reads: float = 0.0
+
+    def __add__(self, other: "Costs") -> "Costs":
+        return Costs(
+            self.cpu_seconds + other.cpu_seconds,
+            self.rss_kib + other.rss_kib,
+            self.past_reads + other.past_reads,
+        )
 
     def since(self, before: "Costs") -> "Costs":
         """Return the difference."""
@@ -112,12 +119,12 @@ Progress = Callable[[str, int, int], None]
 async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Run a load test against the stack of ``settings``; return the report."""
     edges = _edges(settings)
-    empty = _costs(edges)
+    empty = {name: _costs(*edge) for name, edge in edges.items()}
     async with _crowds(plan, settings) as (viewers, authors):
         for crowd in (*viewers, *authors):
             crowd.order(do="fill")
         filled = await _filled(plan, viewers, authors, progress)
-        before = _costs(edges)
+        before = {name: _costs(*edge) for name, edge in edges.items()}
         for crowd in (*viewers, *authors):
             crowd.order(do="forget")
         begun = time.monotonic()
@@ -138,10 +145,14 @@ async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, A
             if plan.kill_edge:
                 os.kill(next(iter(edges.values()))[0], signal.SIGKILL)
             await _wait(begun + plan.seconds, begun, plan, viewers, progress)
-        after = _costs(_edges(settings) if plan.kill_edge else edges)
+        ends = _edges(settings) if plan.kill_edge else edges
+        # Who came for one that was killed counts from its own beginning.
+        begins = {name: before[name] if ends[name] == edges.get(name) else Costs() for name in ends}
+        talking = [_costs(*edge).since(begins[name]) for name, edge in ends.items()]
         await _settled(plan, viewers, progress)
         saw, said = merged(each.tally for each in viewers), merged(each.tally for each in authors)
-    spent = Spent(filled, before.since(empty), after.since(before), len(edges))
+    filling = [before[name].since(empty[name]) for name in edges]
+    spent = Spent(filled, sum(filling, Costs()), sum(talking, Costs()), len(edges))
     return _report(plan, saw, said, spent) | _moderated(saw, moderated)
 
 
@@ -158,7 +169,9 @@ def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]
         "deliveries": counts["deliveries"],
         "deliveries_per_second": round(counts["deliveries"] / plan.seconds, 1),
         "comments_shown": counts["comments"],
-        "edge_cpu_us_per_delivery": round(spent.talking.cpu_seconds * 1e6 / max(counts["deliveries"], 1), 2),
+        "edge_cpu_us_per_delivery": None  # not all of them were its successor's
+        if plan.kill_edge
+        else round(spent.talking.cpu_seconds * 1e6 / max(counts["deliveries"], 1), 2),
         "edge_memory_kib_per_connection": round(spent.filling.rss_kib / max(plan.viewers, 1), 2),
         "store_reads": spent.talking.past_reads,
         "published": said.counts["publishes"],
@@ -316,16 +329,12 @@ def _edges(settings: Settings) -> dict[str, tuple[int, str]]:
     return found
 
 
-def _costs(edges: dict[str, tuple[int, str]]) -> Costs:
-    cpu, rss, reads = 0.0, 0, 0.0
-    for pid, address in edges.values():
-        try:
-            used, held = cpu_seconds(pid), rss_kib(pid)
-        except OSError:
-            continue  # it was killed: its successor is counted from its start
-        cpu, rss = cpu + used, rss + held
-        reads += _past_reads(address)
-    return Costs(cpu, rss, reads)
+def _costs(pid: int, address: str) -> Costs:
+    """Return what an edge has used; nothing of one that is gone."""
+    try:
+        return Costs(cpu_seconds(pid), rss_kib(pid), _past_reads(address))
+    except OSError:
+        return Costs()
 
 
 def _past_reads(address: str) -> float:
