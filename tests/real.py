@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +83,11 @@ def real_stack(data: Path, *options: str, root: Path = ROOT) -> Iterator[RealSta
     """Start a stack in a directory, whose logs are shown when it does not come up."""
     stack = RealStack(free_ports(), data, root)
     data.mkdir(parents=True, exist_ok=True)
+    with _taken_down_without_us(stack):
+        yield from _up(stack, options)
+
+
+def _up(stack: RealStack, options: Sequence[str]) -> Iterator[RealStack]:
     up = stack.run("up", "--detach", *options, seconds=UP_SECONDS)
     try:
         assert up.returncode == 0, up.stderr
@@ -92,6 +97,23 @@ def real_stack(data: Path, *options: str, root: Path = ROOT) -> Iterator[RealSta
     finally:
         down = stack.run("down")
     assert down.returncode == 0, down.stderr
+
+
+@contextmanager
+def _taken_down_without_us(stack: RealStack) -> Iterator[None]:
+    """Have a process take the stack down when this one is killed: it holds the other end of a pipe."""
+    ours, theirs = socket.socketpair()
+    code = f"import os, sys; os.read(0, 1) or os.execv(sys.executable, {stack.command('down')!r})"
+    with ours, theirs:
+        watcher = subprocess.Popen(
+            [sys.executable, "-c", code], env=stack.environment, cwd=stack.data, stdin=theirs,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            ours.send(b"x")
+            watcher.wait(VERB_SECONDS)
 
 
 def free_ports(count: int = PORTS) -> int:
