@@ -1,6 +1,7 @@
 """What is read from a real Redis, as the projections write it."""
 
 import json
+import time
 
 import pytest
 from redis.asyncio import Redis
@@ -87,23 +88,37 @@ async def test_heads_and_last_segments(redis: Redis) -> None:
 
 async def test_what_was_taken_away_just_now(redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """By whatever process; a retry does not reach further; bounded; and gone after a minute."""
-    now = 100.0
-    one, other = (Directory(redis, PARTITIONS, lambda: now) for _ in range(2))
+    one, other = Directory(redis, PARTITIONS), Directory(redis, PARTITIONS)
+    before, _ = await redis.time()
     await one.take_away(STREAM, "delete", "id")
     await one.take_away(STREAM, "clear", "a user")
-    now = 101.0
-    await other.take_away(STREAM, "clear", "a user")
     head, taken = await other.tail(STREAM)
     assert head is None
-    assert taken == Taken(frozenset({"id"}), {"a user": 100_000})
+    assert taken.deleted == {"id"}
+    assert before * 1000 <= taken.cleared["a user"] <= (before + 60) * 1000
+    await other.take_away(STREAM, "clear", "a user")
+    assert (await one.tail(STREAM))[1] == taken
     assert 0 < await redis.ttl(stores.taken(STREAM)) <= 60
     monkeypatch.setattr("edge.api.directory.TAKEN_MAX", 2)
     await one.take_away(STREAM, "delete", "more")
     assert (await one.tail(STREAM))[1] == taken
-    now = 161.0
+    long_ago = dict.fromkeys(("delete id", "clear a user"), (before - 61) * 1000)
+    await redis.hset(stores.taken(STREAM), mapping=long_ago)  # type: ignore[misc]
     assert (await one.tail(STREAM))[1] == Taken()
     await one.take_away(STREAM, "delete", "more")
     assert (await one.tail(STREAM))[1] == Taken(frozenset({"more"}))
+
+
+async def test_a_process_whose_clock_is_wrong_takes_away_no_more(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By one an hour ahead a clear hid what its user said afterwards, for a minute."""
+    directory = Directory(redis, PARTITIONS)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3_600)
+    await directory.take_away(STREAM, "clear", "a user")
+    _, taken = await directory.tail(STREAM)
+    assert taken.cleared["a user"] <= (now + 60) * 1000
 
 
 async def test_bans_in_pages(redis: Redis) -> None:
