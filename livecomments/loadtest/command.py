@@ -32,6 +32,10 @@ def loadtest(  # noqa: PLR0917 - Typer calls it by name
     churn: Annotated[float, typer.Option("--churn", min=0, help="Connections cut a second.")] = 0.0,
     storm: Annotated[bool, typer.Option("--storm", help="Cut all connections at half time.")] = False,
     kill_edge: Annotated[bool, typer.Option("--kill-edge", help="SIGKILL an edge at half time.")] = False,
+    starve_edge: Annotated[
+        float,
+        typer.Option("--starve-edge", min=0, max=0.95, help="Of an edge's time, in the second quarter."),
+    ] = 0.0,
     deaf: Annotated[int, typer.Option("--deaf", min=0, help="Viewers that never read.")] = 0,
     moderations: Annotated[
         float, typer.Option("--moderations", min=0, help="Deletes and clears a second, and bans meanwhile.")
@@ -58,6 +62,7 @@ def loadtest(  # noqa: PLR0917 - Typer calls it by name
         churn,
         storm,
         kill_edge,
+        starve_edge,
         deaf,
         moderations_per_second=moderations,
         seed=seed,

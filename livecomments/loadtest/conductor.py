@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.auth import Authenticator
+from edge.tasks import end
 from livecomments.exits import Exit, Failure
 from livecomments.loadtest.moderator import moderating
+from livecomments.loadtest.starving import Looks, starve, watch
 from livecomments.loadtest.tally import Tally, merged
 from livecomments.stack import state
 from livecomments.usage import cpu_seconds, rss_kib
@@ -46,6 +48,8 @@ class Plan:
     churn_per_second: float = 0.0
     storm: bool = False
     kill_edge: bool = False
+    starve_edge: float = 0.0
+    """Share of the processor's time that an edge does not get in the second quarter."""
     deaf: int = 0
     moderations_per_second: float = 0.0
     padding: int = 40
@@ -112,6 +116,8 @@ class Spent:
     edges: int
 
 
+STARVED_FROM, STARVED_TO = 0.25, 0.5
+"""Of a run, when an edge is starved."""
 Progress = Callable[[str, int, int], None]
 """What is going on, done, in all."""
 
@@ -134,10 +140,16 @@ async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, A
                 share = plan.churn_per_second / len(viewers)
                 crowd.order(do="churn", per_second=share, seconds=plan.seconds)
         async with AsyncExitStack() as stack:
-            moderated = Tally()
+            moderated, looks = Tally(), Looks()
             if plan.moderations_per_second:
                 work = moderating(settings, plan.stream, plan.authors, plan.moderations_per_second)
                 moderated = (await stack.enter_async_context(work)).tally
+            if plan.starve_edge:
+                watching = asyncio.create_task(watch(settings.redis, plan.stream, looks))
+                stack.push_async_callback(end, [watching])
+                await _wait(begun + plan.seconds * STARVED_FROM, begun, plan, viewers, progress)
+                left = begun + plan.seconds * STARVED_TO - time.monotonic()
+                await starve(next(iter(edges.values()))[0], plan.starve_edge, left)
             await _wait(begun + plan.seconds / 2, begun, plan, viewers, progress)
             if plan.storm:
                 for crowd in viewers:
@@ -153,7 +165,8 @@ async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, A
         saw, said = merged(each.tally for each in viewers), merged(each.tally for each in authors)
     filling = [before[name].since(empty[name]) for name in edges]
     spent = Spent(filled, sum(filling, Costs()), sum(talking, Costs()), len(edges))
-    return _report(plan, saw, said, spent) | _moderated(saw, moderated)
+    starved = {"rate_per_second": looks.summary(STARVED_FROM, STARVED_TO)} if plan.starve_edge else {}
+    return _report(plan, saw, said, spent) | _moderated(saw, moderated) | starved
 
 
 def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]:
