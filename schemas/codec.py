@@ -25,8 +25,6 @@ _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
 FEW_VALUES = frozenset({"type", "role", "verdict", "refusal", "epoch", "stream_id", "code", "reason"})
 """Fields of which the records have few values at a time."""
-FEW_READ = frozenset({"type", "role", "verdict"})
-"""Those of them that are mostly what they were in the item before."""
 
 
 class UndecodableError(Exception):
@@ -100,7 +98,7 @@ class Codec:
         self._read: compiled.Read = _nothing_made
         self._write: compiled.Write = _nothing_made
         with suppress(compiled.UnsupportedError):
-            self._read = compiled.reader(json.loads(newest.text), FEW_READ, content)
+            self._read = compiled.reader(json.loads(newest.text), content)
             self._write = compiled.writer(json.loads(release.text), FEW_VALUES)
         self._writers = {row.id: _parsed(row.id) for row in releases() if row.record == record}
 

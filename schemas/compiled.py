@@ -31,17 +31,15 @@ class UnsupportedError(Exception):
     """The schema has something that nothing is made for; fastavro reads and writes it."""
 
 
-def reader(schema: Mapping[str, Any], few: frozenset[str] = frozenset(), content: Sequence[str] = ()) -> Read:
+def reader(schema: Mapping[str, Any], content: Sequence[str] = ()) -> Read:
     """Make the reader of a record schema, as JSON gives it.
 
-    ``few``: fields whose strings are often those of the record before. ``content``: fields in a row; a record
-    that has all of them gets one key more, `CONTENT`: their bytes.
+    ``content``: fields in a row; a record that has all of them gets one key more, `CONTENT`: their bytes.
     """
-    made = _Reader(few, content)
+    made = _Reader(content)
     body = [*made.value(schema, "v"), "return v, p"]
-    # No number of several bytes begins with 0, so that nothing is known yet; a string of no bytes is one 0.
+    # No number of several bytes begins with 0, so that nothing is known yet.
     head = [f"r{number} = b'\\0'; v{number} = n{number} = 0" for number in range(made.numbers)]
-    head += [f"r{number} = b'\\0'; v{number} = ''; n{number} = 1" for number in made.strings]
     made_reader: Read = _function(["def made(d, p):", *_inner([*head, *body])], _READER_NAMES)
     return made_reader
 
@@ -122,13 +120,10 @@ class _Made:
 class _Reader(_Made):
     """``d``: the bytes; ``p``: how far they are read."""
 
-    def __init__(self, few: frozenset[str], content: Sequence[str]) -> None:
+    def __init__(self, content: Sequence[str]) -> None:
         super().__init__()
-        self._few = few
         self._content = content
-        self._field = ""
         self.numbers = 0
-        self.strings: list[str] = []
 
     def optional(self, schema: Any, name: str) -> Iterator[str]:
         yield from ("n = d[p]; p += 1", f"if n == 0: {name} = None", "elif n == 2:")
@@ -143,7 +138,7 @@ class _Reader(_Made):
             if number == first:
                 begin, content = self.new(), self.new()
                 yield f"{begin} = p"
-            part, self._field = self.new(), field["name"]
+            part = self.new()
             yield from self.value(field["type"], part)
             parts.append(f"{field['name']!r}: {part}")
             if first is not None and number == first + len(self._content) - 1:
@@ -165,16 +160,7 @@ class _Reader(_Made):
     int_ = long_
 
     def string_(self, _: Any, name: str) -> Iterator[str]:
-        plain = (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
-        if self._field not in self._few:
-            yield from plain
-            return
-        # A string's bytes, its length before it, do not begin another's either.
-        kept = f"s{len(self.strings)}"
-        self.strings.append(kept)
-        yield f"if d.startswith(r{kept}, p): {name} = v{kept}; p += n{kept}"
-        yield "else:"
-        yield from _inner(("m = p", *plain, f"r{kept} = d[m:p]; v{kept} = {name}; n{kept} = p - m"))
+        yield from (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
 
     def bytes_(self, _: Any, name: str) -> Iterator[str]:
         yield from (*_LENGTH, f"{name} = d[p:q]; p = q")
