@@ -29,9 +29,6 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     partitions, which may have none, and then for nothing else until the broker's answer to that.
     """
 
-    def _new_consumer_thread(self) -> "_OnTheLoop":
-        return _OnTheLoop(self, loop=self.loop, thread_loop=self.loop, Worker=_Serving, beacon=self.beacon)
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._drained = asyncio.Event()
@@ -55,6 +52,9 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         self._answered = sum(map(len, (records or {}).values()))
         self._see_load()
         return records, active
+
+    def _new_consumer_thread(self) -> "_OnTheLoop":
+        return _OnTheLoop(self, loop=self.loop, thread_loop=self.loop, Worker=_Serving, beacon=self.beacon)
 
     def _see_load(self) -> None:
         now = self.loop.time()

@@ -1,15 +1,21 @@
 """A stack's servers without its stages, started and stopped by the stack's own code."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from livecomments.stack import launch, plan, state
 from livecomments.stack.addresses import Ports, settings_at
+from livecomments.stack.plan import stack_environment
 from schemas.settings import Settings, load
 
+VERB: Final = (sys.executable, "-m", "livecomments")
+VERB_SECONDS: Final = 120.0
 Server = Literal["kafka", "redis", "cassandra"]
 
 
@@ -28,6 +34,16 @@ class Lone:
         if not processes or processes[0] is None:
             raise LookupError(f"{name} does not run in {self.directory}")
         return processes[0].pid
+
+
+def environment_of(settings: Settings, **more: str) -> dict[str, str]:
+    """Return what processes are run with that use these servers, and say little."""
+    return os.environ | stack_environment(settings) | {"LIVECOMMENTS_LOG__LEVEL": "warning"} | more
+
+
+def verb(environment: Mapping[str, str], *arguments: str) -> None:
+    """Run a verb of ours to its end. Raises CalledProcessError, TimeoutExpired."""
+    subprocess.run([*VERB, *arguments], env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 
@@ -12,7 +11,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from agents.kafka import KafkaLog
 from livecomments.bench.figures import Figure
-from livecomments.bench.lone import Lone
+from livecomments.bench.lone import VERB, VERB_SECONDS, Lone, verb
 from livecomments.bench.sequenced import PARTITIONS, records
 from livecomments.exits import Exit, Failure
 from livecomments.stack.plan import stack_environment
@@ -25,7 +24,6 @@ PER_RECORD = 50
 STREAMS = 200
 POLL_SECONDS = 0.1
 LIMIT_SECONDS = 600.0
-VERB_SECONDS = 120.0
 FILL_RECORDS = 100
 """Of one append."""
 
@@ -37,16 +35,13 @@ def measure_stage(servers: Lone, comments: int) -> Sequence[Figure]:
     """
     settings = servers.settings
     environment = os.environ | stack_environment(settings)
-    verb = [sys.executable, "-m", "livecomments"]
-    for arguments in (("topics", "apply"), ("migrate",)):
-        subprocess.run(
-            [*verb, *arguments], env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr
-        )
+    verb(environment, "topics", "apply")
+    verb(environment, "migrate")
     total = asyncio.run(_fill(settings, comments))
     log = (servers.directory / "logs" / "persist.log").open("ab")
     with (
         log,
-        subprocess.Popen([*verb, "stage", "persist"], env=environment, stdout=log, stderr=log) as process,
+        subprocess.Popen([*VERB, "stage", "persist"], env=environment, stdout=log, stderr=log) as process,
     ):
         pids = {"persist": process.pid, "kafka": servers.pid("kafka")}
         if settings.archive.kind == "cassandra":

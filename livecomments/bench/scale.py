@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -29,15 +28,12 @@ from livecomments.bench.whole import (
     READ_SECONDS,
     SOURCES,
     START_SECONDS,
-    VERB,
-    VERB_SECONDS,
     committed,
     fill,
     running,
 )
 from livecomments.exits import Exit, Failure
 from livecomments.options import Json
-from livecomments.stack.plan import stack_environment
 from livecomments.usage import cpu_seconds
 from schemas.codec import codec
 from schemas.settings import Settings
@@ -90,10 +86,9 @@ def measure(directory: Path, stage: str, workers: int, case: Case, comments: int
     before = list(SOURCES)[: list(SOURCES).index(stage)]
     with lone.running(directory, "kafka", "redis") as servers:
         settings = servers.settings
-        environment = os.environ | stack_environment(settings) | {"LIVECOMMENTS_LOG__LEVEL": "warning"}
-        environment["LIVECOMMENTS_KAFKA__SESSION_TIMEOUT_MS"] = str(round(1000 * RUN_SECONDS))
-        apply = [*VERB, "topics", "apply"]
-        subprocess.run(apply, env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr)
+        stopped = {"LIVECOMMENTS_KAFKA__SESSION_TIMEOUT_MS": str(round(1000 * RUN_SECONDS))}
+        environment = lone.environment_of(settings, **stopped)
+        lone.verb(environment, "topics", "apply")
         with running((stage,), workers, environment, directory) as processes:
             asyncio.run(_shared(settings, stage, workers))
             pids = {"workers": [each.pid for each in processes.values()], "broker": [servers.pid("kafka")]}

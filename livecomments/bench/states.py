@@ -30,7 +30,6 @@ from agents.sequence import SequenceStage
 from livecomments.bench import lone
 from livecomments.exits import Exit, Failure
 from livecomments.options import Json
-from livecomments.stack.plan import stack_environment
 from livecomments.usage import rss_kib
 from schemas import garbage
 from schemas.records import INDEX_END, Origin
@@ -70,10 +69,8 @@ def state(
 def measure(streams: int, directory: Path) -> Taken:
     """Write the checkpoint and have a worker take it. Raises Failure."""
     with lone.running(directory, "kafka") as servers:
-        environment = os.environ | stack_environment(servers.settings)
-        environment |= {"LIVECOMMENTS_LOG__LEVEL": "warning"}
-        apply = [sys.executable, "-m", "livecomments", "topics", "apply"]
-        subprocess.run(apply, env=environment, check=True, timeout=RUN_SECONDS, stdout=sys.stderr)
+        environment = lone.environment_of(servers.settings)
+        lone.verb(environment, "topics", "apply")
         asyncio.run(_fill(servers.settings, streams))
         worker = [sys.executable, "-m", __name__]
         ran = subprocess.run(

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,15 +27,13 @@ from livecomments.bench import lone
 from livecomments.bench.pipelines.material import Case, material, submitted
 from livecomments.exits import Exit, Failure
 from livecomments.options import Json
-from livecomments.stack.plan import FUSED, STAGES, stack_environment
+from livecomments.stack.plan import FUSED, STAGES
 from livecomments.usage import cpu_seconds
 from schemas.codec import codec
 from schemas.settings import Settings
 from schemas.topics import FANOUT, INGESTED, MODERATED, SEQUENCED, SUBMITTED
 
 SOURCES: Final = {"ingest": SUBMITTED, "moderate": INGESTED, "sequence": MODERATED, "sample": SEQUENCED}
-VERB: Final = (sys.executable, "-m", "livecomments")
-VERB_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 20.0
 START_SECONDS: Final = 90.0
 READ_SECONDS: Final = 60.0
@@ -108,10 +105,9 @@ def measure(directory: Path, case: Case, comments: int, seconds: float, workers:
     """Fill the log, run the stages, and tell their rate."""
     with lone.running(directory, "kafka", "redis") as servers:
         settings = servers.settings
-        environment = os.environ | stack_environment(settings) | {"LIVECOMMENTS_LOG__LEVEL": "warning"}
-        for arguments in (("topics", "apply"), ("migrate",)):
-            command = [*VERB, *arguments]
-            subprocess.run(command, env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr)
+        environment = lone.environment_of(settings)
+        lone.verb(environment, "topics", "apply")
+        lone.verb(environment, "migrate")
         asyncio.run(fill(settings, case, comments))
         with running(workers.kinds, workers.each, environment, directory) as processes:
             pids = {name: process.pid for name, process in processes.items()} | {
@@ -136,7 +132,7 @@ def running(
         for name, number in product(kinds, range(each)):
             called = name if each == 1 else f"{name}-{number}"
             log = stack.enter_context((directory / "logs" / f"{called}.log").open("ab"))
-            command, own = [*VERB, "stage", name], {"LIVECOMMENTS_STAGE__INSTANCE": str(number)}
+            command, own = [*lone.VERB, "stage", name], {"LIVECOMMENTS_STAGE__INSTANCE": str(number)}
             processes[called] = stack.enter_context(
                 subprocess.Popen(
                     command, env={**environment, **own}, stdin=subprocess.DEVNULL, stdout=log, stderr=log

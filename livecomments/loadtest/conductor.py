@@ -165,7 +165,7 @@ async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, A
         saw, said = merged(each.tally for each in viewers), merged(each.tally for each in authors)
     filling = [before[name].since(empty[name]) for name in edges]
     spent = Spent(filled, sum(filling, Costs()), sum(talking, Costs()), len(edges))
-    starved = {"rate_per_second": looks.summary(STARVED_FROM, STARVED_TO)} if plan.starve_edge else {}
+    starved = {"rate_per_second": looks.summary(STARVED_FROM)} if plan.starve_edge else {}
     return _report(plan, saw, said, spent) | _moderated(saw, moderated) | starved
 
 

@@ -21,16 +21,12 @@ class Looks:
 
     rates: list[float] = field(default_factory=list)
 
-    def between(self, first: float, end: float) -> list[float]:
-        """Return those from one share of the time to another."""
-        return self.rates[round(first * len(self.rates)) : round(end * len(self.rates))]
-
-    def summary(self, first: float, end: float) -> dict[str, Any]:
-        """Say what the rate was before, at the least, and at the end of an edge's want of processor time."""
-        before, meanwhile = self.between(0, first), self.between(first, end)
+    def summary(self, since: float) -> dict[str, Any]:
+        """Say what the rate was at ``since``, a share of the time, at the least from there on, and at the end."""
+        cut = round(since * len(self.rates))
         return {
-            "before": before[-1] if before else None,
-            "least": min([*meanwhile, *self.between(end, 1)], default=None),
+            "before": self.rates[cut - 1] if cut else None,
+            "least": min(self.rates[cut:], default=None),
             "at_the_end": self.rates[-1] if self.rates else None,
         }
 

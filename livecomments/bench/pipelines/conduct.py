@@ -10,7 +10,6 @@ others. A run needs many more comments than one step takes (256 records) to say 
 import asyncio
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -27,7 +26,6 @@ from livecomments.bench import lone
 from livecomments.bench.pipelines.material import Case, Material, records
 from livecomments.bench.pipelines.peers import MissingError, Place, System, Worker, worker
 from livecomments.exits import Exit, Failure
-from livecomments.stack.plan import stack_environment
 from livecomments.usage import cpu_seconds
 from schemas.codec import codec
 from schemas.settings import Settings
@@ -37,7 +35,6 @@ POLL_SECONDS: Final = 0.1
 START_SECONDS: Final = 120.0
 """Until the first output."""
 STOP_SECONDS: Final = 20.0
-VERB_SECONDS: Final = 120.0
 READ_SECONDS: Final = 60.0
 FILL_RECORDS: Final = 200
 """Of one append."""
@@ -84,15 +81,13 @@ def measure(
         words.write_text("\n".join(material.words) + "\n", encoding="utf-8")
         one = servers.settings.kafka.model_copy(update={"partitions": 1})
         settings = servers.settings.model_copy(update={"kafka": one})
-        environment = os.environ | stack_environment(settings)
-        environment |= {
+        own = {
             "LIVECOMMENTS_KAFKA__PARTITIONS": "1",
             "LIVECOMMENTS_MODERATION__WORDS_FILE": str(words),
-            "LIVECOMMENTS_LOG__LEVEL": "warning",
         }
+        environment = lone.environment_of(settings, **own)
         _spread(servers.pid("kafka"))
-        apply = [sys.executable, "-m", "livecomments", "topics", "apply"]
-        subprocess.run(apply, env=environment, check=True, timeout=VERB_SECONDS, stdout=sys.stderr)
+        lone.verb(environment, "topics", "apply")
         asyncio.run(_fill(settings, case, material))
         for system in systems:
             try:
