@@ -22,7 +22,7 @@ class Looks:
     rates: list[float] = field(default_factory=list)
 
     def summary(self, since: float) -> dict[str, Any]:
-        """Say what the rate was at ``since``, a share of the time, at the least from there on, and at the end."""
+        """Say what the rate was at ``since``, a share of the time, the least from there, and at the end."""
         cut = round(since * len(self.rates))
         return {
             "before": self.rates[cut - 1] if cut else None,
