@@ -34,7 +34,7 @@ def admit(stream: Stream, subscriber: Subscriber, since: Position | None, first_
     if isinstance(verdict, Held) and verdict.after > stream.sent:
         # They come from an edge that had sent more of this window: it ends here for all.
         stream.deliver()
-    stream.audience.add(subscriber)
+    stream.enter(subscriber)
     match verdict:
         case None:
             admission = Admission(Subscribed(stream.position), _first(stream, subscriber, first_events))

@@ -60,13 +60,25 @@ class Subscriber:
 
 
 class Group:
-    """Subscribers that get the same bytes. Nothing waits for the socket of any of them."""
+    """Subscribers that get the same bytes. Nothing waits for the socket of any of them.
 
-    __slots__ = ("_fds", "_members", "codec", "lane")
+    ``sent``: the seq up to which all of them were told. ``seen``: up to which it was looked what there is for
+    them; between the two there is nothing, or what came too late: up to ``late``. ``silent_since``: when
+    they were first left untold (monotonic, seconds). ``state``, ``reacted``: the newest of the stream's
+    states, and of its reactions, that they were told (`edge.stream.Stream`).
+    """
+
+    __slots__ = (
+        "_fds", "_members", "codec", "lane", "late", "reacted", "seen", "sent", "silent_since", "state",
+    )  # fmt: skip
 
     def __init__(self, codec: Codec, lane: int) -> None:
         self.codec = codec
         self.lane = lane
+        self.sent = self.seen = 0
+        self.late = -1
+        self.silent_since: float | None = None
+        self.state = self.reacted = 0
         self._members: dict[int, Subscriber] = {}
         self._fds: tuple[int, ...] | None = None
 
@@ -117,9 +129,15 @@ class Audience:
         self.count = 0
 
     @property
-    def groups(self) -> Iterable[Group]:
-        """Groups of those that can take bytes."""
+    def groups(self) -> Collection[Group]:
+        """Groups of those that can take bytes; whose turn was longest ago comes first."""
         return self._groups.values()
+
+    def had_turn(self, group: Group) -> None:
+        """Put a group behind the others, if there is still one."""
+        key = (group.codec.name, group.lane)
+        if self._groups.get(key) is group:
+            self._groups[key] = self._groups.pop(key)
 
     @property
     def users(self) -> int:
@@ -131,11 +149,11 @@ class Audience:
         """Who they are."""
         return self._users.keys()
 
-    def add(self, subscriber: Subscriber) -> None:
-        """Begin to deliver to a subscriber."""
+    def add(self, subscriber: Subscriber) -> Group | None:
+        """Begin to deliver to a subscriber; return its group if that is new."""
         self.count += 1
         self._users.setdefault(subscriber.user_id, []).append(subscriber)
-        self.unblock(subscriber)
+        return self.unblock(subscriber)
 
     def remove(self, subscriber: Subscriber) -> bool:
         """Stop delivering; False: it was no member."""
@@ -154,31 +172,31 @@ class Audience:
         subscriber.behind = seq
         self._leave_group(subscriber)
 
-    def unblock(self, subscriber: Subscriber) -> None:
-        """Take a subscriber (back) into its group."""
+    def unblock(self, subscriber: Subscriber) -> Group | None:
+        """Take a subscriber (back) into its group; return that if it is new."""
         subscriber.behind, subscriber.exact = None, False
-        key = (subscriber.codec.name, subscriber.lane)
-        group = self._groups.get(key)
+        group, new = self.group_of(subscriber), None
         if group is None:
-            group = self._groups[key] = Group(subscriber.codec, subscriber.lane)
+            group = new = Group(subscriber.codec, subscriber.lane)
+            self._groups[subscriber.codec.name, subscriber.lane] = group
         group.add(subscriber)
+        return new
 
     def of_user(self, user_id: str) -> list[Subscriber]:
         """Return a user's subscribers that can take bytes."""
         return [each for each in self._users.get(user_id, ()) if each.behind is None]
 
-    def group_of(self, subscriber: Subscriber) -> Group:
-        """Return the group of a subscriber that can take bytes."""
-        return self._groups[subscriber.codec.name, subscriber.lane]
+    def group_of(self, subscriber: Subscriber) -> Group | None:
+        """Return the group that a subscriber belongs to while it can take bytes; None: it would be alone."""
+        return self._groups.get((subscriber.codec.name, subscriber.lane))
 
     def __iter__(self) -> Iterator[Subscriber]:
         for mine in list(self._users.values()):
             yield from list(mine)
 
     def _leave_group(self, subscriber: Subscriber) -> None:
-        key = (subscriber.codec.name, subscriber.lane)
-        group = self._groups.get(key)
+        group = self.group_of(subscriber)
         if group is not None:
             group.remove(subscriber)
             if not group.members:
-                del self._groups[key]
+                del self._groups[subscriber.codec.name, subscriber.lane]

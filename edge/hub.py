@@ -1,16 +1,19 @@
 """All streams on this edge: who is shown what, what the feed must read, and when windows leave.
 
-One timer for all windows, and a sweep for all that ages. A place of the feed (a partition, or a stream's
-channel) is read while somebody watches one of its streams, and a little longer.
+One timer for all windows, and a sweep for all that ages. What cannot be sent at once goes on in slices, a
+stream after the other, so that sockets are read between them. A place of the feed (a partition, or a
+stream's channel) is read while somebody watches one of its streams, and a little longer.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edge.audience import Subscriber
+from edge.backlog import NEVER
 from edge.errors import FeedAwayError
 from edge.feed.base import Feed, Place
 from edge.heal import Healer
@@ -37,6 +40,8 @@ AHEAD_SECONDS = 2.0
 """For the end to be reached anew, when a viewer claims to have seen more than this edge."""
 READS_MAX = 8
 """Of the window, for one subscriber."""
+SLICE_SECONDS = 0.005
+"""Of sending, before sockets are read again."""
 TRACED_STREAMS_MAX = 1_000
 """With traced comments in the window that waits; those of others have no span of this edge."""
 STREAMS_MAX = 500_000
@@ -55,7 +60,11 @@ class _Reading:
 
 
 class Hub:
-    """See the module. It is the feed's `Sink`. ``epoch``: the cluster's; ``loop``: clock and timers."""
+    """See the module. It is the feed's `Sink`.
+
+    ``epoch``: the cluster's; ``loop``: timers; ``clock``: seconds, monotonic: an event loop's own time
+    stands still within a turn.
+    """
 
     def __init__(
         self,
@@ -69,6 +78,7 @@ class Hub:
         presence: Presence | None = None,
         late_ms: float = 400.0,
         spans: Spans | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._edge = edge
         self._epoch = epoch
@@ -81,6 +91,9 @@ class Hub:
         self._traced: dict[str, list[tuple[str, int]]] = {}
         """Stream → (comment, when it was appended) that its next window has."""
         self._wall = time.time
+        self._clock = clock
+        self._unserved: deque[Stream] = deque()
+        """Streams whose window not everybody has; the next slice is the first's."""
         self._streams: dict[str, Stream] = {}
         self._readings: dict[Place, _Reading] = {}
         self._windows: Windows[str] = Windows(edge.window_ms / 1000)
@@ -99,15 +112,13 @@ class Hub:
         if reading is None:
             return
         stream = self._stream(record["stream_id"], reading)
-        late = False
+        delay_ms = 0.0
         if appended_ms is not None:
-            delay_ms = reading.lag.of(appended_ms, self._loop.time() * 1000)
-            stream.waits = stream.waits or (appended_ms, delay_ms)
-            late = delay_ms > self._late_ms and record["sampled"]
+            delay_ms = reading.lag.of(appended_ms, self._clock() * 1000)
             if self._spans is not None:
                 self._trace(self._spans, stream, record, appended_ms)
         if self._healer is None or not self._healer.takes(stream, record):
-            self._take(stream, record, late=late)
+            self._take(stream, record, appended_ms, delay_ms)
 
     def lost(self, place: Place) -> None:
         """Begin a place anew; its viewers subscribe again, and are told what they missed."""
@@ -128,7 +139,9 @@ class Hub:
             return
         reading.stale = stale
         for stream_id in list(reading.streams):
-            self._streams[stream_id].announce(stale=stale)
+            stream = self._streams[stream_id]
+            stream.announce(stale=stale)
+            self._serve(stream)
 
     # What connections ask for.
 
@@ -278,32 +291,57 @@ class Hub:
 
     # What goes by itself.
 
-    def _take(self, stream: Stream, record: Mapping[str, Any], *, late: bool = False) -> None:
+    def _take(
+        self, stream: Stream, record: Mapping[str, Any], appended_ms: int | None = None, delay_ms: float = 0.0
+    ) -> None:
         now = self._loop.time()
         if not stream.take(record, now):
-            stream.waits = None
             return
-        if not stream.audience.count or record["sampled"]:
+        span, sampled = (record["from_seq"], record["to_seq"]), record["sampled"]
+        if appended_ms is not None and stream.audience.count:
+            late_ms = self._late_ms if sampled else NEVER
+            stream.backlog.take(span, appended_ms, delay_ms, self._clock(), late_ms)
+        if not stream.audience.count or sampled or span[0] == span[1]:
             self._windows.sent(stream.id)
-            self._deliver(stream, late=late)
+            self._deliver(stream)
         elif self._windows.offer(stream.id, now):
             self._deliver(stream)
             self._arm()
         else:
             self._arm()
 
-    def _deliver(self, stream: Stream, *, late: bool = False) -> None:
-        """Send a window, and measure how late it was: when it was taken, and when the last socket had it."""
-        stream.deliver(late=late)
-        waits, stream.waits = stream.waits, None
-        if self._presence is not None and waits is not None and stream.audience.count:
-            appended_ms, delay_ms = waits
-            self._presence.sent(stream.id, self._wall() * 1000 - appended_ms, delay_ms)
+    def _deliver(self, stream: Stream) -> None:
+        stream.begin()
+        self._serve(stream)
 
-        if self._spans is not None and stream.id in self._traced:
+    def _serve(self, stream: Stream) -> None:
+        """Send to a stream's audience for a slice, unless it waits for one already."""
+        if stream not in self._unserved and not self._slice(stream):
+            self._unserved.append(stream)
+            if len(self._unserved) == 1:
+                self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Give the next stream its slice."""
+        stream = self._unserved.popleft()
+        if self._streams.get(stream.id) is stream and not self._slice(stream):
+            self._unserved.append(stream)
+        if self._unserved:
+            self._loop.call_soon(self._go_on)
+
+    def _slice(self, stream: Stream) -> bool:
+        """Send for a slice, and measure what everybody has now: how late, and how long it waited."""
+        done = stream.serve(self._clock() + SLICE_SECONDS)
+        served = stream.backlog.served(stream.served, self._clock())
+        if self._presence is not None:
+            now_ms = self._wall() * 1000
+            for each in served:
+                self._presence.sent(stream.id, now_ms - each.appended_ms, each.queue_ms)
+        if done and self._spans is not None and stream.id in self._traced:
             more = {"viewers": stream.audience.count}
             for comment_id, appended_ms in self._traced.pop(stream.id):
                 self._spans.hop("edge", comment_id, appended_ms, self._wall() * 1000, more, root=False)
+        return done
 
     def _trace(self, spans: Spans, stream: Stream, record: Mapping[str, Any], appended_ms: int) -> None:
         """Keep which comments of a record are traced until their window is sent."""
@@ -318,7 +356,7 @@ class Hub:
             ring = Ring(
                 events_max=edge.ring_events_max, events_min=edge.first_events, seconds=edge.ring_seconds
             )
-            stream = Stream(stream_id, self._epoch, ring, self._stats)
+            stream = Stream(stream_id, self._epoch, ring, self._stats, self._clock)
             stream.stale, stream.quiet_since = reading.stale, self._loop.time()
             stream.seeded = self._past is None
             self._streams[stream_id] = stream
@@ -384,7 +422,9 @@ class Hub:
         if stream.pins:
             return
         if stream.audience.count:
-            stream.ring.trim(now, stream.sent)
+            stream.ring.trim(now, stream.told)
+            if stream.sampled:
+                self._serve(stream)
             if not stream.seeded:
                 self._reading(stream, self._seed)
         elif now - stream.quiet_since > self._edge.ring_seconds:

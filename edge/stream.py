@@ -4,15 +4,23 @@ Synchronous throughout: between a subscriber's reply and the first live frame no
 nothing is missed or told twice. A window (``sent``, ring's end] is waiting to be sent; a subscriber that
 joins meanwhile is told the past up to ``sent``, and gets the window like everybody.
 
+A window that `begin` opens is sent group by group, whose turn was longest ago first, as far as time is given
+(`serve`). A group gets what there is for it since its last frame, whatever windows that was: where there is
+not the time to serve everybody before the next window, frames grow, and nobody's turn takes longer than one
+round. A lane of a sampled stream for which there is nothing gets no frame, for a second at most; what is for
+single lanes and too old when their turn comes is skipped, and announced with the next frame.
+
 Whoever is behind (just back, or slow) is out of its group and gets the past in parts, as its socket takes
 them (`resume`), until it has all that was sent.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from edge.audience import Audience, Group, Subscriber
+from edge.backlog import Backlog
 from edge.protocol.codec import Codec
 from edge.protocol.codes import UNSUBSCRIBED_INSUFFICIENT_STATE
 from edge.protocol.commands import Position
@@ -25,24 +33,51 @@ from schemas.continuity import Step, follow
 
 WINDOW_EVENTS_MAX = 256
 """Waiting for the end of a window; with so many it ends at once, so that the ring never outruns it."""
+SILENT_SECONDS: Final = 1.0
+"""A lane is told its position no later than this, though there is nothing for it."""
+_NOBODY: Final[Sequence[str]] = ()
+
+
+class _Cut:
+    """The events of one range that was sent to some group, who wrote them, and the frames made of it."""
+
+    __slots__ = ("authors", "events", "frames", "masked")
+
+    def __init__(self, events: Sequence[RingEvent], audience: Audience) -> None:
+        self.events = events
+        self.frames: dict[Any, bytes] = {}
+        self.masked = [event for event in events if event.mask != ALL_LANES]
+        self.authors: dict[Group, list[str]] = {}
+        """Who is here and sees some of it on whatever lane. Looked for by author: members are many."""
+        for author in {event.author for event in self.masked}:
+            for group in {audience.group_of(each) for each in audience.of_user(author)}:
+                if group is not None:
+                    self.authors.setdefault(group, []).append(author)
 
 
 class Stream:
-    """See the module. ``epoch``: the cluster's, for a stream that nobody has seen."""
+    """See the module. ``epoch``: the cluster's, for a stream that nobody has seen.
+
+    ``clock``: seconds, monotonic.
+    """
 
     __slots__ = (
+        "_clock",
+        "_cuts",
         "_epoch",
-        "_reacted",
+        "_lost",
         "_shelf",
+        "_state",
         "_waiting",
         "audience",
+        "backlog",
         "channel",
         "floor",
         "id",
-        "lost_before",
         "new",
         "pins",
         "quiet_since",
+        "reacted",
         "reactions",
         "ring",
         "sampled",
@@ -52,10 +87,16 @@ class Stream:
         "stats",
         "users",
         "viewers",
-        "waits",
     )  # fmt: skip
 
-    def __init__(self, stream_id: str, epoch: str, ring: Ring, stats: Stats) -> None:
+    def __init__(
+        self,
+        stream_id: str,
+        epoch: str,
+        ring: Ring,
+        stats: Stats,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.id = stream_id
         self.channel = STREAM_PREFIX + stream_id
         self.ring = ring
@@ -68,9 +109,9 @@ class Stream:
         self.sampled = False
         self.reactions = b""
         """Totals by emoji, a JSON object."""
-        self.waits: tuple[int, float] | None = None
-        """Of the first segment that waits to be sent: when it was appended (broker's time, ms), and how late
-        it was when it was taken (ms)."""
+        self.reacted = 0
+        """How often they were told."""
+        self.backlog = Backlog()
         self.stale = False
         self.seeded = False
         """Whether the catch-up window in Redis was read."""
@@ -80,18 +121,31 @@ class Stream:
         """Positions up to here are known to be older than the window in Redis."""
         self.pins = 0
         """Subscribers on their way in: the ring drops nothing meanwhile."""
-        self.lost_before: Hole | None = None
-        """A hole that the next window announces."""
         self.quiet_since = 0.0
+        self._clock = clock
         self._epoch = epoch
+        self._lost: Hole | None = None
+        """A hole that is announced to every group that is before its end."""
         self._shelf = Shelf()
+        self._cuts: dict[tuple[int, int], _Cut] = {}
+        self._state = 0
+        """How often everybody was to be told of what is no event: the stream's state, or the feed's."""
         self._waiting = 0
-        self._reacted = False
 
     @property
     def position(self) -> Position:
         """Where everybody is who got all that was sent."""
         return Position(self.ring.epoch or self._epoch, self.sent)
+
+    @property
+    def told(self) -> int:
+        """The seq up to which everybody was told; behind it the ring is needed."""
+        return min((group.sent for group in self.audience.groups), default=self.sent)
+
+    @property
+    def served(self) -> int:
+        """The seq up to which everybody had their turn."""
+        return min((group.seen for group in self.audience.groups), default=self.sent)
 
     def judge(self, since: Position) -> Verdict:
         """Say what a viewer at a position can be given."""
@@ -115,23 +169,21 @@ class Stream:
         return step.gap if step is not None and step.epoch == self.ring.epoch else None
 
     def take(self, segment: Mapping[str, Any], now: float) -> bool:
-        """Take a segment of the log; True: there is something to send (`deliver`)."""
+        """Take a segment of the log, or the stream's state; True: there is something to send."""
         ring = self.ring
         step = follow(ring.epoch, ring.end, segment)
         if step is None:
-            self._learn(segment)
-            return False
+            return self._learn(segment)
         broken = step.epoch != ring.epoch or step.from_seq != ring.end
         if broken:
             self._break_off(step)
-        hides = ring.append(step, now, hold=self.pins > 0, keep_after=self.sent)
+        hides = ring.append(step, now, hold=self.pins > 0, keep_after=self.told)
         if broken or hides or segment["sampled"] != self.sampled:
-            self._shelf.clear()
+            self._drop_made()
         self.quiet_since, self.new = now, False
         self._know(segment)
         if step.from_seq == step.to_seq:
-            self._learn(segment)
-            return False
+            return self._learn(segment)
         self._waiting += len(step.events)
         if self._waiting >= WINDOW_EVENTS_MAX:
             self.deliver()
@@ -143,7 +195,7 @@ class Stream:
         start, end, events = fold(epoch, segments)
         if ring.epoch == epoch and end >= ring.start:
             if ring.prepend(epoch, start, events, now):
-                self._shelf.clear()
+                self._drop_made()
         elif ring.epoch is None:
             if end < head:
                 start, end, events = head, head, []
@@ -155,31 +207,41 @@ class Stream:
 
     # What goes out.
 
-    def deliver(self, *, late: bool = False) -> None:
-        """Send the waiting window to all, encoded once a group; if it is ``late``, what is for all lanes."""
-        after, upto, hole = self.sent, self.ring.end, self.lost_before
-        if upto <= after and hole is None:
-            return
-        self.sent, self.lost_before, self._waiting = upto, None, 0
-        self.stats.windows += 1
-        if not self.audience.count:
-            return
-        events = self.ring.between(after, upto)
-        to_all = [event for event in events if event.mask == ALL_LANES]
-        if late and len(to_all) < len(events):
-            self.stats.late_skips += 1
-            hole, events = Hole(hole.from_seq if hole else after, upto, "late"), to_all
-        if len(to_all) == len(events):
-            self._deliver_all([event.body for event in events], after, upto, hole)
-        else:
-            self._deliver_lanes(events, after, upto, hole)
-        self._reacted = False
+    def begin(self) -> None:
+        """Open a window of all that waits; `serve` sends it."""
+        self._waiting = 0
+        if self.ring.end > self.sent:
+            self.sent = self.ring.end
+            self.stats.windows += 1
+            self._cuts.clear()
+
+    def serve(self, until: float = float("inf")) -> bool:
+        """Send to those who have not had their turn; False: it is ``until``, and some have not yet."""
+        now = self._clock()
+        for group in list(self.audience.groups):
+            waits = group.seen < self.sent or group.state != self._state
+            if waits or (group.silent_since is not None and now >= group.silent_since + SILENT_SECONDS):
+                if now > until:
+                    return False
+                self._turn(group, now)
+                now = self._clock()
+        return True
+
+    def deliver(self) -> None:
+        """Open a window, and send it to everybody at once."""
+        self.begin()
+        self.serve()
+
+    def enter(self, subscriber: Subscriber) -> None:
+        """Begin to deliver to a subscriber, who is about to be told all that was sent."""
+        self._catch_up(subscriber)
+        self._settle(self.audience.add(subscriber))
 
     def announce(self, *, stale: bool) -> None:
-        """Tell everybody whether the feed is behind; nothing new is shown."""
+        """Note whether the feed is behind, of which `serve` tells everybody."""
         self.stale = stale
-        self._shelf.clear()
-        self._deliver_all([], self.sent, self.sent, None)
+        self._drop_made()
+        self._state += 1
         if not stale:
             for subscriber in self.audience:
                 if subscriber.behind is not None:
@@ -193,11 +255,14 @@ class Stream:
             self.audience.remove(subscriber)
             subscriber.outlet.expelled(self.channel)
             subscriber.outlet.write(codec.frame(push))
+        self._lost = None
+        self.backlog.clear()
 
     def block(self, subscriber: Subscriber) -> None:
         """Leave out a subscriber whose socket is full."""
-        if subscriber.behind is None:
-            self.audience.block(subscriber, self.sent)
+        group = self.audience.group_of(subscriber)
+        if subscriber.behind is None and group is not None:
+            self.audience.block(subscriber, group.sent)
 
     def resume(self, subscriber: Subscriber) -> bytes | None:
         """Return the next frame for a subscriber that is behind, and move it on; None: nothing for now.
@@ -216,7 +281,7 @@ class Stream:
             return Form.FRAME.encode(subscriber.codec, self.channel, start, data)
         end = self.ring.cuts(behind, self.sent, PART_EVENTS)[0]
         if end >= self.sent:
-            self.audience.unblock(subscriber)
+            self._rejoin(subscriber)
         else:
             subscriber.behind = end
         return self.part(subscriber, behind, end, Form.FRAME)
@@ -241,8 +306,16 @@ class Stream:
                 return self._encode(form, codec, events, after, upto)
         return shelf.put(key, self._encode(form, codec, events, after, upto))
 
-    def document(self, after: int, upto: int, bodies: Sequence[bytes], hole: Hole | None = None) -> bytes:
-        """Return the document that covers (``after``, ``upto``]."""
+    def document(
+        self,
+        after: int,
+        upto: int,
+        bodies: Sequence[bytes],
+        hole: Hole | None = None,
+        *,
+        reactions: bool = False,
+    ) -> bytes:
+        """Return the document that covers (``after``, ``upto``]; one without events tells reactions too."""
         return document(
             after,
             upto,
@@ -251,7 +324,7 @@ class Stream:
             sampled=self.sampled,
             hole=hole,
             stale=self.stale,
-            reactions=self.reactions if self._reacted or not bodies else b"",
+            reactions=self.reactions if reactions or not bodies else b"",
         )
 
     # How it is done.
@@ -262,18 +335,22 @@ class Stream:
         self.users = segment.get("users", -1)
         if segment["reactions"] is not None:
             self.reactions = json.dumps(segment["reactions"], ensure_ascii=False).encode(errors="replace")
-            self._reacted = True
+            self.reacted += 1
 
-    def _learn(self, segment: Mapping[str, Any]) -> None:
-        """Take a record that adds no events: if it is of the stream's state alone, tell everybody."""
+    def _learn(self, segment: Mapping[str, Any]) -> bool:
+        """Take a record that adds no events; whether it is of the stream's state, of which all are told."""
         if segment["from_seq"] != segment["to_seq"] or segment["epoch"] != self.position.epoch:
-            return
+            return False
         if segment["sampled"] != self.sampled:
-            self._shelf.clear()
+            self._drop_made()
         self._know(segment)
-        self.deliver()
-        self._deliver_all([], self.sent, self.sent, None)
-        self._reacted = False
+        self._state += 1
+        return True
+
+    def _drop_made(self) -> None:
+        """Forget what was encoded: it would be wrong now."""
+        self._shelf.clear()
+        self._cuts.clear()
 
     def _encode(self, form: Form, codec: Codec, events: Sequence[RingEvent], after: int, upto: int) -> bytes:
         data = self.document(after, upto, [event.body for event in events])
@@ -281,49 +358,88 @@ class Stream:
 
     def _skip(self, subscriber: Subscriber, behind: int) -> bytes:
         self.stats.slow_skips += 1
-        self.audience.unblock(subscriber)
+        self._rejoin(subscriber)
         events = self.ring.between(max(behind, self.ring.start), self.sent)
         bodies = [event.body for event in events if event.mask == ALL_LANES]
         data = self.document(behind, self.sent, bodies, Hole(behind, self.sent, "slow"))
         return Form.FRAME.encode(subscriber.codec, self.channel, self.sent, data)
 
-    def _deliver_all(self, bodies: Sequence[bytes], after: int, upto: int, hole: Hole | None) -> None:
-        data = self.document(after, upto, bodies, hole)
-        frames: dict[str, bytes] = {}
-        for group in list(self.audience.groups):
-            codec = group.codec
-            frame = frames.get(codec.name)
-            if frame is None:
-                frame = frames[codec.name] = Form.FRAME.encode(codec, self.channel, upto, data)
-            self.stats.deliveries += len(group.members)
-            group.send(frame)
+    def _rejoin(self, subscriber: Subscriber) -> None:
+        """Take a subscriber back that is about to have all that was sent."""
+        self._catch_up(subscriber)
+        self._settle(self.audience.unblock(subscriber))
 
-    def _deliver_lanes(self, events: list[RingEvent], after: int, upto: int, hole: Hole | None) -> None:
-        # Who wrote any of it sees it on whatever lane; looked for by author, since members are many.
-        authors: dict[Group, list[Subscriber]] = {}
-        for author in {event.author for event in events if event.mask != ALL_LANES}:
+    def _catch_up(self, subscriber: Subscriber) -> None:
+        """Send its group what was sent to others, so that who joins is told nothing twice."""
+        group = self.audience.group_of(subscriber)
+        if group is not None and group.sent < self.sent:
+            self._turn(group, self._clock(), must=True)
+
+    def _settle(self, group: Group | None) -> None:
+        """Let a new group begin where the stream is."""
+        if group is not None:
+            group.sent = group.seen = self.sent
+            group.state, group.reacted = self._state, self.reacted
+
+    def _turn(self, group: Group, now: float, *, must: bool = False) -> None:
+        """Send a group all there is for it; nothing, if there is nothing and it need not know."""
+        after, upto, lane = group.sent, self.sent, group.lane
+        cut = self._cuts.get((after, upto))
+        if cut is None:
+            cut = self._cuts[after, upto] = _Cut(self.ring.between(after, upto), self.audience)
+        shown, hole = cut.events, self._lost
+        if hole is not None and hole.to_seq <= after:
+            hole = None
+        late = -1
+        if cut.masked:
+            late = max(group.late, self.backlog.late(now))
+            shown = [event for event in cut.events if _live(event, lane, late)]
+            seen = [event for event in cut.masked if event.mask >> lane & 1 and event.seq <= late]
+            if seen:
+                hole = Hole(hole.from_seq if hole else after, late, "late")
+        authors = cut.authors.get(group, _NOBODY)
+        group.seen = upto
+        self.audience.had_turn(group)
+        lost = hole is not None and hole.reason != "late"
+        due = group.silent_since is not None and now >= group.silent_since + SILENT_SECONDS
+        if not (must or due or shown or authors or lost or group.state != self._state or not self.sampled):
+            group.late = late
+            group.silent_since = now if group.silent_since is None else group.silent_since
+            return
+        if hole is not None and hole.reason == "late":
+            self.stats.late_skips += 1
+        reactions = group.reacted != self.reacted
+        frame = self._window(group, cut, shown, upto, hole, reactions=reactions)
+        own = {}
+        for author in authors:
+            events = [event for event in cut.events if event.author == author or _live(event, lane, late)]
             for each in self.audience.of_user(author):
-                authors.setdefault(self.audience.group_of(each), []).append(each)
-        frames: dict[tuple[str, tuple[int, ...]], bytes] = {}
-        for group in list(self.audience.groups):
-            codec, lane = group.codec, group.lane
-            seen = [event for event in events if event.mask >> lane & 1]
-            key = (codec.name, tuple(event.seq for event in seen))
-            frame = frames.get(key)
-            if frame is None:
-                frame = frames[key] = self._window(codec, seen, after, upto, hole)
-            self.stats.deliveries += len(group.members)
-            own = {}
-            for each in authors.get(group, ()):
-                visible = [event for event in events if event.visible(lane, each.user_id)]
-                own[each.outlet.fd] = self._window(codec, visible, after, upto, hole)
-            group.send(frame, own)
+                if self.audience.group_of(each) is group:
+                    own[each.outlet.fd] = self._window(group, cut, events, upto, hole, reactions=reactions)
+        group.sent, group.silent_since = upto, None
+        group.state, group.reacted = self._state, self.reacted
+        self.stats.deliveries += len(group.members)
+        group.send(frame, own)
 
     def _window(
-        self, codec: Codec, events: Sequence[RingEvent], after: int, upto: int, hole: Hole | None
+        self,
+        group: Group,
+        cut: _Cut,
+        events: Sequence[RingEvent],
+        upto: int,
+        hole: Hole | None,
+        *,
+        reactions: bool,
     ) -> bytes:
-        data = self.document(after, upto, [event.body for event in events], hole)
-        return Form.FRAME.encode(codec, self.channel, upto, data)
+        """Encode the window of a group, or return what was made for another that sees the same."""
+        all_of_it = None if len(events) == len(cut.events) else tuple(event.seq for event in events)
+        key = (group.codec.name, all_of_it, hole, reactions)
+        frame = cut.frames.get(key)
+        if frame is None:
+            bodies = [event.body for event in events]
+            data = self.document(group.sent, upto, bodies, hole, reactions=reactions)
+            frame = cut.frames[key] = Form.FRAME.encode(group.codec, self.channel, upto, data)
+        return frame
 
     def _break_off(self, step: Step) -> None:
         """Prepare for a segment that does not follow: nothing was known, a hole, or another epoch."""
@@ -336,12 +452,17 @@ class Stream:
             self.sent = step.from_seq
             if step.from_seq > 0 and self.audience.count:
                 # Viewers may be anywhere up to here: told from the beginning, each trims what it has.
-                self.sent, self.lost_before = 0, Hole(0, step.from_seq, "unknown")
+                self.sent, self._lost = 0, Hole(0, step.from_seq, "unknown")
+                self.stats.holes += 1
         elif step.gap is not None:
             self.deliver()
-            self.lost_before = Hole(step.gap[0], step.gap[1], "lost")
-        if self.lost_before is not None:
+            self._lost = Hole(step.gap[0], step.gap[1], "lost")
             self.stats.holes += 1
+
+
+def _live(event: RingEvent, lane: int, late: int) -> bool:
+    """Whether a lane is shown an event whose turn has come; what is for all is shown however late it is."""
+    return event.mask == ALL_LANES or bool(event.mask >> lane & 1 and event.seq > late)
 
 
 def fold(epoch: str, segments: Sequence[Mapping[str, Any]]) -> tuple[int, int, list[Any]]:

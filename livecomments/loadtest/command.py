@@ -46,7 +46,7 @@ def loadtest(  # noqa: PLR0917 - Typer calls it by name
     """Put viewers by the ten thousand on a running stack, let authors talk, and say what was seen.
 
     Every viewer follows the client rule: a silent gap or a repeat makes it exit with 11. Times are from
-    submitting a comment to its arrival at a viewer, on this machine's one clock.
+    submitting a comment to its arrival at a viewer, on this machine's one clock; ages from the log.
     """
     raise_open_files_limit()
     # An author may say two comments a second (limits.comments_per_second).

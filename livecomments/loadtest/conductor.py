@@ -178,6 +178,7 @@ def _report(plan: Plan, saw: Tally, said: Tally, spent: Spent) -> dict[str, Any]
         "rate": plan.rate,
         "connected_in_seconds": round(spent.filling_seconds, 2),
         "display_ms": _displayed(saw, {"v": "viewers", "c": "creator"}),
+        "age_ms": saw.times["age"].summary() if "age" in saw.times else None,
         "acknowledged_ms": said.times["acknowledged"].summary() if "acknowledged" in said.times else None,
         "deliveries": counts["deliveries"],
         "deliveries_per_second": round(counts["deliveries"] / plan.seconds, 1),

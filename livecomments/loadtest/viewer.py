@@ -180,6 +180,9 @@ class Viewer(asyncio.Protocol):
         tally.count("comments", seen.comments)
         for sent_us, kind in seen.sent_us:
             tally.time(f"display_{kind}", (now_us - sent_us) / 1000)
+        now_ms = time.time() * 1000
+        for at_ms in seen.at_ms:
+            tally.time("age", now_ms - at_ms)
         second = int(now_us / 1e6)
         at, count = self._rates
         if at == second:

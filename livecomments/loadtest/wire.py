@@ -16,6 +16,7 @@ TEXT, BINARY, CLOSE, PING = 0x1, 0x2, 0x8, 0x9
 
 _RANGE: Final = re.compile(rb'"from":(\d+),"to":(\d+)')
 _MARK: Final = re.compile(rb'"(?:text|reason)":"lt:(\d+):(\w)')
+_AT: Final = re.compile(rb'"at":(\d+)')
 _COMMENT: Final = b'"type":"comment"'
 _HOLE: Final = re.compile(rb'"hole":\{"from":(\d+),"to":(\d+),"reason":"(\w+)"')
 
@@ -28,12 +29,16 @@ class Frame(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One publication. ``sent_us``: when its comments and deletes were submitted, with their `mark`."""
+    """One publication. ``sent_us``: when its comments and deletes were submitted, with their `mark`.
+
+    ``at_ms``: when its events were appended to the log, by the broker's clock (ms since 1970).
+    """
 
     start: int
     end: int
     comments: int
     sent_us: list[tuple[int, str]]
+    at_ms: list[int]
     hole: str | None
 
 
@@ -88,6 +93,7 @@ def publication(line: bytes) -> Seen | None:
         int(found[2]),
         line.count(_COMMENT),
         [(int(us), kind.decode()) for us, kind in _MARK.findall(line)],
+        [int(ms) for ms in _AT.findall(line)],
         hole[3].decode() if hole else None,
     )
 

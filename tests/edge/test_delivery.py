@@ -1,6 +1,8 @@
 """Live windows: encoded once a group, one write a socket, and who sees what."""
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from edge.protocol.json_codec import JsonCodec
 from edge.protocol.protobuf_codec import ProtobufCodec
 from edge.ring import Ring
 from edge.stats import Stats
-from edge.stream import Stream
+from edge.stream import SILENT_SECONDS, Stream
 from tests.edge.fakes import EPOCH, STREAM, comment, comments, segment
 from tests.edge.reference import no_socket, payloads
 
@@ -43,8 +45,8 @@ class Sink:
     def go_on(self) -> None: ...
 
 
-def made() -> Stream:
-    return Stream(STREAM, EPOCH, Ring(events_max=500, events_min=0, seconds=60), Stats())
+def made(clock: Callable[[], float] = time.monotonic) -> Stream:
+    return Stream(STREAM, EPOCH, Ring(events_max=500, events_min=0, seconds=60), Stats(), clock)
 
 
 def join(stream: Stream, codec: Any, user: str, lane: int) -> Sink:
@@ -94,8 +96,87 @@ def test_masks_reach_every_lane(lane: int) -> None:
     mask = 1 << lane
     stream.take(segment([comment(1, mask=mask - (1 << 64) if lane == 63 else mask)], sampled=True), 0.0)
     stream.deliver()
-    assert [n for n, sink in enumerate(sinks) if b'"seq":1' in sink.frames[0]] == [lane]
-    assert all(b'"omitted":1' in sink.frames[0] for n, sink in enumerate(sinks) if n != lane)
+    assert [n for n, sink in enumerate(sinks) if sink.frames] == [lane]
+    assert b'"seq":1' in sinks[lane].frames[0]
+
+
+def test_a_lane_for_which_there_is_nothing_is_told_its_position_within_a_second() -> None:
+    """It costs no frame at once: a stream whose rate is lowered is cheaper to send."""
+    now = [5.0]
+    stream = made(lambda: now[0])
+    sinks = [join(stream, JsonCodec(), f"u{n}", n) for n in range(LANES)]
+    for seq in range(1, 4):
+        stream.take(segment([comment(seq, mask=1 << seq)], sampled=True), 0.0)
+        stream.deliver()
+    assert [n for n, sink in enumerate(sinks) if sink.frames] == [1, 2, 3]
+    now[0] += SILENT_SECONDS
+    stream.deliver()
+    assert all(len(sink.frames) == 1 for n, sink in enumerate(sinks) if n not in {1, 2})
+    assert b'{"from":0,"to":3,"events":[],"omitted":3' in sinks[9].frames[0]
+    assert b'{"from":1,"to":3,"events":[],"omitted":2' in sinks[1].frames[1]
+
+
+def test_who_joins_a_lane_that_was_told_nothing_is_told_nothing_twice() -> None:
+    """The lane is told first, and the range of its next frame begins where the newcomer is."""
+    stream = made()
+    first = join(stream, JsonCodec(), "a", 7)
+    stream.take(segment([comment(1, mask=1)], sampled=True), 0.0)
+    stream.deliver()
+    assert not first.frames
+    second = join(stream, JsonCodec(), "b", 7)
+    assert b'{"from":0,"to":1,"events":[]' in first.frames[0]
+    stream.take(segment([comment(2)], sampled=True), 0.0)
+    stream.deliver()
+    assert b'{"from":1,"to":2' in second.frames[0]
+
+
+def test_a_round_goes_on_where_it_stopped_and_takes_the_newest_along() -> None:
+    """Who waits for a turn gets both windows in one frame; who had it, the second alone."""
+    now = [5.0]
+
+    def clock() -> float:
+        now[0] += 1.0
+        return now[0]
+
+    stream = made(clock)
+    sinks = [join(stream, JsonCodec(), f"u{n}", n) for n in range(10)]
+    stream.take(segment([comment(1)], sampled=True), 0.0)
+    stream.begin()
+    assert not stream.serve(now[0] + 4)
+    assert [len(sink.frames) for sink in sinks] == [1] * 4 + [0] * 6
+    assert stream.served == stream.told == 0
+    stream.take(segment([comment(2)], sampled=True), 0.0)
+    stream.begin()
+    assert not stream.serve(now[0] + 6)
+    assert [len(sink.frames) for sink in sinks] == [1] * 10
+    assert all(b'{"from":0,"to":2' in sink.frames[0] for sink in sinks[4:])
+    assert stream.serve()
+    assert [len(sink.frames) for sink in sinks] == [2] * 4 + [1] * 6
+    assert all(b'{"from":1,"to":2' in sink.frames[1] for sink in sinks[:4])
+    assert stream.served == stream.told == 2
+
+
+def test_what_got_late_while_others_had_their_turn_is_skipped_and_announced() -> None:
+    """With the lane's next frame; what is for all is shown however late it is."""
+    now = [5.0]
+    stream = made(lambda: now[0])
+    sink, other = join(stream, JsonCodec(), "a", 0), join(stream, JsonCodec(), "b", 1)
+    stream.take(segment([comment(1, mask=3)], sampled=True), 0.0)
+    stream.backlog.take((0, 1), 0, 100.0, now[0], 400.0)
+    stream.begin()
+    now[0] += 0.301
+    assert stream.serve()
+    assert not sink.frames
+    stream.take(segment([comment(2)], sampled=True), 0.0)
+    stream.deliver()
+    for each in (sink, other):
+        assert b'"seq":2' in each.frames[0]
+        assert b'"seq":1' not in each.frames[0]
+        assert b'"hole":{"from":0,"to":1,"reason":"late"}' in each.frames[0]
+    assert stream.stats.late_skips == 2
+    stream.take(segment([comment(3, mask=3)], sampled=True), 0.0)
+    stream.deliver()
+    assert b'"hole"' not in sink.frames[1]
 
 
 def test_an_outlet_that_fills_up_at_a_write_misses_nothing() -> None:

@@ -68,6 +68,7 @@ class House:
             past=self.past,  # type: ignore[arg-type]
             stats=self.stats,
             loop=self.clock.loop,
+            clock=self.clock.loop.time,
         )
         self.feed.sink = self.hub
 

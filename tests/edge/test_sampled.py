@@ -73,13 +73,14 @@ async def test_a_state_that_was_read_again_or_is_of_another_epoch_says_nothing()
 
 
 async def test_what_waits_for_its_window_goes_before_the_state() -> None:
-    """Nobody's position is ahead of what they were shown."""
+    """Nobody's position is ahead of what they were shown; one frame tells both."""
     with house() as on:
         viewer = await on.come()
         for seq in range(1, 4):
             on.feed.push(comments(seq, seq))
         on.feed.push(state(3, viewers=9))
-        assert [(row["from"], row["to"]) for row in told(viewer)[-3:]] == [(0, 1), (1, 3), (3, 3)]
+        assert [(row["from"], row["to"]) for row in told(viewer)[-2:]] == [(0, 1), (1, 3)]
+        assert told(viewer)[-1]["viewers"] == 9
 
 
 async def test_reactions_are_told_when_they_change_and_to_those_who_come() -> None:
@@ -138,10 +139,15 @@ async def test_a_frame_within_the_bound_or_of_a_stream_that_shows_all_is_never_s
 async def test_what_was_skipped_is_still_there_for_who_comes_back() -> None:
     """The ring has it with its mask: a resume at the position before gets it."""
     with house() as on:
-        await on.come()
+        viewer = await on.come()
         on.hub.segment(on.feed.place_of(STREAM), segment([comment(1)], sampled=True), BROKER)
         skipped = segment([comment(2, mask=~1)], sampled=True)
+        viewer.inbox.clear()
         on.hub.segment(on.feed.place_of(STREAM), skipped, BROKER - 900)
+        assert not viewer.inbox
+        on.clock.advance(2.2)
+        (document,) = told(viewer)
+        assert document["hole"] == {"from": 1, "to": 2, "reason": "late"}
         assert on.stats.late_skips == 1
         assert [event.seq for event in on.stream().ring.between(1, 2)] == [2]
 

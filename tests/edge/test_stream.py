@@ -1,5 +1,6 @@
 """One stream under any sequence of segments, joins, cuts, resumes and full sockets: nothing lost silently."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge import admission as admission_module
 from edge import stream as stream_module
 from edge.admission import admit
+from edge.backlog import NEVER
 from edge.protocol.commands import Position
 from edge.ring import ALL_LANES, Ring
 from edge.stats import Stats
-from edge.stream import Stream
+from edge.stream import SILENT_SECONDS, Stream
 from tests.edge.fakes import EPOCH, STREAM, command, comment, segment
 from tests.edge.reference import CODEC, Viewer
 
@@ -21,9 +23,23 @@ USERS = ("ana", "bo", "cy", "di")
 FIRST = 5
 
 
-def made(*, events_max: int = 40, seconds: float = 1e9) -> Stream:
+TICK = 0.001
+
+
+class Ticking:
+    """A clock on which each look takes a tick, as each group's turn does on a real one."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        self.now += TICK
+        return self.now
+
+
+def made(clock: Callable[[], float] | None = None, *, events_max: int = 40, seconds: float = 1e9) -> Stream:
     ring = Ring(events_max=events_max, events_min=0, seconds=seconds)
-    return Stream(STREAM, EPOCH, ring, Stats())
+    return Stream(STREAM, EPOCH, ring, Stats(), clock or Ticking())
 
 
 def come(stream: Stream, viewer: Viewer, since: Position | None = None) -> None:
@@ -50,7 +66,8 @@ class StreamMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stream = made()
+        self.clock = Ticking()
+        self.stream = made(self.clock)
         self.viewers = [Viewer(user, STREAM, lane) for lane, user in enumerate(USERS)]
         self.epoch = EPOCH
         self.counter = 0
@@ -91,9 +108,9 @@ class StreamMachine(RuleBasedStateMachine):
     )
     randoms = st.randoms(use_true_random=False)
 
-    @rule(kinds=kinds, pick=randoms, sampled=st.booleans(), deliver=st.booleans())
-    def segment(self, kinds: list[str], pick: Any, sampled: bool, deliver: bool) -> None:
-        """Take the next segment."""
+    @rule(kinds=kinds, pick=randoms, sampled=st.booleans(), deliver=st.booleans(), delay=st.floats(0, 450))
+    def segment(self, kinds: list[str], pick: Any, sampled: bool, deliver: bool, delay: float) -> None:
+        """Take the next segment, a little late."""
         start = self.end
         events = self._events(kinds, pick)
         self.sampled = sampled
@@ -105,6 +122,8 @@ class StreamMachine(RuleBasedStateMachine):
             sampled=sampled,  # type: ignore[arg-type]
         )
         assert self.stream.take(self.last, self.now)
+        late_ms = 400 if sampled else NEVER
+        self.stream.backlog.take((start, self.end), 0, delay, self.clock(), late_ms)
         if deliver:
             self.stream.deliver()
 
@@ -142,6 +161,26 @@ class StreamMachine(RuleBasedStateMachine):
     def deliver(self) -> None:
         """End the window."""
         self.stream.deliver()
+
+    @rule(groups=st.integers(0, 3), begin=st.booleans())
+    def serve(self, groups: int, begin: bool) -> None:
+        """Give some groups their turn."""
+        if begin:
+            self.stream.begin()
+        self.stream.serve(self.clock.now + groups * TICK)
+        self.stream.backlog.served(self.stream.served, self.clock())
+
+    @rule(seconds=st.sampled_from([0.1, 0.3, 1.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass: what waits gets late, and who was not told anything is to be told."""
+        self.clock.now += seconds
+
+    @precondition(lambda self: self.last is not None)
+    @rule(viewers=st.integers(1, 9))
+    def state(self, viewers: int) -> None:
+        """Take a record of the stream's state alone."""
+        record = segment([], epoch=self.epoch, from_seq=self.end, to_seq=self.end, sampled=self.sampled)
+        assert self.stream.take(record | {"viewers": viewers, "reactions": {"🔥": viewers}}, self.now)
 
     @rule(which=st.integers(0, 3))
     def join(self, which: int) -> None:
@@ -186,6 +225,7 @@ class StreamMachine(RuleBasedStateMachine):
         """Change whether the feed is behind."""
         if stale != self.stream.stale:
             self.stream.announce(stale=stale)
+            self.stream.serve()
             for viewer in self.viewers:
                 if viewer.wants_to_go_on:
                     viewer.wants_to_go_on = False
@@ -235,6 +275,7 @@ class StreamMachine(RuleBasedStateMachine):
         """Let everybody catch up: then they stand where the stream does."""
         if self.stream.stale:
             self.announce(stale=False)
+        self.clock.now += SILENT_SECONDS
         self.stream.deliver()
         for which, viewer in enumerate(self.viewers):
             viewer.read()

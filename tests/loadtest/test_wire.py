@@ -9,7 +9,7 @@ from edge.publication import Hole, document
 from edge.ring import RingEvent
 from livecomments.loadtest import wire
 from schemas.records import Command
-from tests.edge.fakes import command, comment
+from tests.edge.fakes import AT, command, comment
 
 
 @given(st.lists(st.binary(max_size=70_000), max_size=4), st.integers(1, 9_000))
@@ -29,7 +29,7 @@ def test_a_publication_is_read_as_the_edge_writes_it() -> None:
     bodies = [RingEvent(comment(8 + n, text=text)).body for n, text in enumerate(texts)]
     data = document(7, 12, bodies, viewers=3, hole=Hole(4, 7, "slow"))
     seen = wire.publication(JsonCodec().push("stream:s", 12, data))
-    assert seen == wire.Seen(7, 12, 3, [(123_456, "v"), (123_999, "c")], "slow")
+    assert seen == wire.Seen(7, 12, 3, [(123_456, "v"), (123_999, "c")], [AT + 8, AT + 9, AT + 10], "slow")
     assert wire.publication(JsonCodec().unsubscribed("stream:s", 2500, "x")) is None
 
 
@@ -39,7 +39,7 @@ def test_a_delete_says_when_it_was_asked_for() -> None:
     event["command"] = Command(target="some comment", seconds=None, reason=wire.mark(77, "d"), settings=None)
     data = document(8, 9, [RingEvent(event).body], viewers=3)
     seen = wire.publication(JsonCodec().push("stream:s", 9, data))
-    assert seen == wire.Seen(8, 9, 0, [(77, "d")], None)
+    assert seen == wire.Seen(8, 9, 0, [(77, "d")], [AT + 9], None)
 
 
 @given(st.binary(max_size=2_000))
