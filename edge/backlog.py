@@ -26,7 +26,7 @@ class _Taken:
     delay_ms: float
     taken_at: float
     late_at: float
-    queue_ms: float | None = None
+    queue_ms: float | None
 
 
 class Backlog:
@@ -44,10 +44,16 @@ class Backlog:
         delay_ms: float,
         now: float,
         late_ms: float = NEVER,
+        *,
+        served: int,
     ) -> None:
-        """Take note of a segment of (from, to], so late when it came; older than ``late_ms`` it is late."""
+        """Take note of a segment of (from, to], so late when it came; older than ``late_ms`` it is late.
+
+        ``served``: the seq up to which everybody is served now.
+        """
         late_at = now + (late_ms - delay_ms) / 1000
-        self._taken.append(_Taken(*span, appended_ms, delay_ms, now, late_at))
+        queue_ms = delay_ms if span[0] <= served else None
+        self._taken.append(_Taken(*span, appended_ms, delay_ms, now, late_at, queue_ms))
 
     def late(self, now: float) -> int:
         """Return the seq up to which what is for single lanes is too old to be shown live; -1: nothing is."""

@@ -294,17 +294,18 @@ class Hub:
     def _take(
         self, stream: Stream, record: Mapping[str, Any], appended_ms: int | None = None, delay_ms: float = 0.0
     ) -> None:
-        now = self._loop.time()
-        if not stream.take(record, now):
+        at = self._loop.time()
+        if not stream.take(record, at):
             return
         span, sampled = (record["from_seq"], record["to_seq"]), record["sampled"]
         if appended_ms is not None and stream.audience.count:
             late_ms = self._late_ms if sampled else NEVER
-            stream.backlog.take(span, appended_ms, delay_ms, self._clock(), late_ms)
+            now = self._clock()
+            stream.backlog.take(span, appended_ms, delay_ms, now, late_ms, served=stream.served)
         if not stream.audience.count or sampled or span[0] == span[1]:
             self._windows.sent(stream.id)
             self._deliver(stream)
-        elif self._windows.offer(stream.id, now):
+        elif self._windows.offer(stream.id, at):
             self._deliver(stream)
             self._arm()
         else:

@@ -28,20 +28,13 @@ class Delays:
     """Of one stream's deliveries, in ms, since the last report."""
 
     latencies: list[float] = field(default_factory=list)
-    queue_ms: float = -1.0
+    queues: list[float] = field(default_factory=list)
 
     def add(self, latency_ms: float, queue_ms: float) -> None:
         """Take note of a delivery."""
         if len(self.latencies) < SAMPLES_MAX:
             self.latencies.append(max(latency_ms, 0.0))
-        self.queue_ms = queue_ms if self.queue_ms < 0 else min(self.queue_ms, queue_ms)
-
-    def quantile(self, share: float) -> float:
-        """Return the delay that ``share`` of them do not exceed; -1: there are none."""
-        if not self.latencies:
-            return -1.0
-        self.latencies.sort()
-        return self.latencies[min(len(self.latencies) - 1, int(share * len(self.latencies)))]
+            self.queues.append(max(queue_ms, 0.0))
 
 
 @dataclass(slots=True)
@@ -121,8 +114,15 @@ class Presence:
             stream_id=stream_id,
             at=int(self._wall() * 1000),
             viewers=count,
-            p50_ms=delays.quantile(0.5),
-            p99_ms=delays.quantile(0.99),
-            queue_ms=delays.queue_ms,
+            p50_ms=_quantile(delays.latencies, 0.5),
+            p99_ms=_quantile(delays.latencies, 0.99),
+            # Not the least: where windows come while others are being sent, one of them is always lucky.
+            queue_ms=_quantile(delays.queues, 0.5),
             sketch=sketch,
         )
+
+
+def _quantile(delays: list[float], share: float) -> float:
+    """Return what ``share`` of the delays do not exceed; -1: there are none."""
+    delays.sort()
+    return delays[min(len(delays) - 1, int(share * len(delays)))] if delays else -1.0

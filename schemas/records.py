@@ -168,7 +168,11 @@ class Analytics(Segment):
 
 
 class Health(TypedDict):
-    """What an edge says of a stream."""
+    """What an edge says of a stream.
+
+    ``queue_ms``: the median of the last second (`edge.backlog`); the released schema's words are of the least,
+    and change with its next version.
+    """
 
     edge: str
     boot: str

@@ -217,7 +217,7 @@ class Sampling(_Section):
     rate_per_second_min: Annotated[float, Field(gt=0, le=100)] = 0.5
     """Below which control does not lower the rate."""
     queue_limit_ms: Annotated[int, Field(ge=1)] = 50
-    """An edge whose shortest delay of a second is beyond it has a queue: the rate is lowered."""
+    """An edge whose median delay of a second is beyond it has a queue: the rate is lowered."""
     clean_seconds: Annotated[float, Field(ge=0)] = 3.0
     """Without a queue, until the rate is raised again."""
     late_ms: Annotated[int, Field(ge=50)] = 400

@@ -162,7 +162,7 @@ def test_what_got_late_while_others_had_their_turn_is_skipped_and_announced() ->
     stream = made(lambda: now[0])
     sink, other = join(stream, JsonCodec(), "a", 0), join(stream, JsonCodec(), "b", 1)
     stream.take(segment([comment(1, mask=3)], sampled=True), 0.0)
-    stream.backlog.take((0, 1), 0, 100.0, now[0], 400.0)
+    stream.backlog.take((0, 1), 0, 100.0, now[0], 400.0, served=0)
     stream.begin()
     now[0] += 0.301
     assert stream.serve()

@@ -12,7 +12,7 @@ from edge import heal
 from edge import hub as module
 from edge.admission import admit
 from edge.errors import FeedAwayError
-from edge.hub import LINGER_SECONDS, Hub
+from edge.hub import LINGER_SECONDS, SLICE_SECONDS, Hub
 from edge.past import Recent
 from edge.protocol.commands import Position
 from edge.stats import Stats
@@ -98,6 +98,31 @@ def house(**edge: Any) -> Iterator[House]:
 def reply(viewer: Viewer) -> dict[str, Any]:
     found: dict[str, Any] = viewer.inbox[0]["reply"]
     return found
+
+
+async def test_a_large_audience_is_served_in_slices_and_others_between_them() -> None:
+    """Whoever sends for long lets sockets be read, and another stream's window does not wait for its end."""
+    with house() as on:
+        viewers = [await on.come(user=f"u{n}") for n in range(40)]
+        other = await on.come(stream="other")
+        groups = len(on.stream().audience.groups)
+        took = SLICE_SECONDS / 4
+
+        def clock() -> float:
+            on.clock.now += took
+            return on.clock.now
+
+        on.hub._clock = on.stream()._clock = on.stream("other")._clock = clock
+        for viewer in (*viewers, other):
+            viewer.inbox.clear()
+        on.feed.push(comments(1, 1))
+        had = sum(bool(viewer.inbox) for viewer in viewers)
+        assert 0 < had < len(viewers)
+        on.feed.push(comments(1, 1, stream="other"))
+        assert other.inbox, "it does not wait for the first to be sent to all"
+        on.clock.advance(groups * 4 * took)
+        assert all(len(viewer.inbox) == 1 for viewer in viewers)
+        assert not on.hub._unserved
 
 
 async def test_the_first_frame_leaves_at_once_and_the_rest_in_windows() -> None:

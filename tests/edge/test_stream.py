@@ -123,7 +123,9 @@ class StreamMachine(RuleBasedStateMachine):
         )
         assert self.stream.take(self.last, self.now)
         late_ms = 400 if sampled else NEVER
-        self.stream.backlog.take((start, self.end), 0, delay, self.clock(), late_ms)
+        self.stream.backlog.take(
+            (start, self.end), 0, delay, self.clock(), late_ms, served=self.stream.served
+        )
         if deliver:
             self.stream.deliver()
 

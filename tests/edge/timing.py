@@ -40,6 +40,9 @@ class Clock:
     def call_later(self, delay: float, call: Callable[..., Any], *args: Any) -> _Timer:
         return self.call_at(self.now + delay, call, *args)
 
+    def call_soon(self, call: Callable[..., Any], *args: Any) -> _Timer:
+        return self.call_at(self.now, call, *args)
+
     def create_task(self, work: Coroutine[Any, Any, Any], *, name: str | None = None) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(work, name=name)
 
