@@ -170,8 +170,8 @@ class Analytics(Segment):
 class Health(TypedDict):
     """What an edge says of a stream.
 
-    ``queue_ms``: the median of the last second (`edge.backlog`); the released schema's words are of the least,
-    and change with its next version.
+    ``queue_ms``: the median of the last second (`edge.backlog`); the released schema has words of the least,
+    which change with its next version.
     """
 
     edge: str
