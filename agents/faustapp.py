@@ -18,7 +18,8 @@ from agents.consumer import Consumer
 from schemas.settings import Settings
 from schemas.topics import Topic
 
-BUFFERED_RECORDS_MAX = 128
+BUFFERED_EVENTS_MAX = 16
+"""An event is what a broker's answer holds of a partition (`agents.consumer`)."""
 COMMIT_SECONDS = 1.0
 
 
@@ -47,7 +48,7 @@ def make_app(name: str, settings: Settings) -> Any:
         topic_allow_declare=False,
         topic_disable_leader=True,
         table_standby_replicas=0,
-        stream_buffer_maxsize=BUFFERED_RECORDS_MAX,
+        stream_buffer_maxsize=BUFFERED_EVENTS_MAX,
         stream_wait_empty=True,
         stream_recovery_delay=0.0,
         broker_commit_interval=COMMIT_SECONDS,
@@ -63,7 +64,7 @@ def make_app(name: str, settings: Settings) -> Any:
 
 
 def consume(app: Any, topic: Topic, name: str, take: Callable[[Any], Awaitable[None]]) -> None:
-    """Declare the app's one agent: every event of ``topic``, unacknowledged, to ``take``."""
+    """Declare an agent: every event of ``topic``, unacknowledged, to ``take``."""
     source = app.topic(
         topic.name,
         key_type=bytes,

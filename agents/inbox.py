@@ -3,27 +3,33 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+BYTES_MAX = 8 * 1024 * 1024
+"""Of what waits, about."""
+
 
 class Inbox(Generic[T]):
-    """A queue whose reader takes all that waits. Full: the writer waits. Closed: what is put is dropped.
+    """A queue whose reader takes all that waits. Closed: what is put is dropped.
 
-    ``size``: bytes of one; None: nobody asks for so many bytes.
+    It takes whatever is put. With ``records_max``, or BYTES_MAX, it is full, and calls ``on_full`` at every
+    put; when half of that is gone, or it is closed, ``on_room``. ``size``: bytes of one.
     """
 
-    def __init__(self, records_max: int, size: Callable[[T], int] | None = None) -> None:
+    def __init__(self, records_max: int, size: Callable[[T], int]) -> None:
         self._records_max = records_max
         self._size = size
         self._waiting: deque[T] = deque()
+        self._bytes = 0
         self._filled = asyncio.Event()
-        self._drained = asyncio.Event()
         self._full = asyncio.Event()
         self._closed = False
         self._woken = False
+        self.on_full: Callable[[], None] = _nothing
+        self.on_room: Callable[[], None] = _nothing
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -34,31 +40,28 @@ class Inbox(Generic[T]):
         return self._woken
 
     @property
-    def room(self) -> int:
-        """How many can be put now."""
-        return self._records_max - len(self._waiting)
+    def full(self) -> bool:
+        """Whether nothing more should be put."""
+        return self._full.is_set()
 
-    async def put(self, item: T) -> None:
-        """Add one, as soon as there is room."""
-        while len(self._waiting) >= self._records_max and not self._closed:
-            self._full.set()
-            self._drained.clear()
-            await self._drained.wait()
-        if not self._closed:
-            self._waiting.append(item)
-            self._filled.set()
-
-    def offer(self, items: Sequence[T]) -> bool:
-        """Add all of them if there is room for all now; return whether there was."""
-        if self._closed or len(self._waiting) + len(items) > self._records_max:
-            return False
+    def put(self, items: Iterable[T]) -> None:
+        """Add some."""
+        if self._closed:
+            return
+        before = len(self._waiting)
         self._waiting.extend(items)
+        if len(self._waiting) == before:
+            return
+        size = self._size
+        for at in range(before, len(self._waiting)):
+            self._bytes += size(self._waiting[at])
         self._filled.set()
-        return True
+        if len(self._waiting) >= self._records_max or self._bytes >= BYTES_MAX:
+            self._full.set()
+            self.on_full()
 
     async def gather(self, seconds: float) -> None:
-        """Wait so long for more to come, or until a writer waits for room."""
-        self._full.clear()
+        """Wait so long for more to come, or until it is full."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._full.wait()
@@ -72,9 +75,13 @@ class Inbox(Generic[T]):
         taken: list[T] = []
         room = float("inf") if bytes_max is None else bytes_max
         while self._waiting and len(taken) < records_max and room > 0:
-            taken.append(self._waiting.popleft())
-            room -= self._size(taken[-1]) if self._size is not None else 0
-        self._drained.set()
+            item = self._waiting.popleft()
+            taken.append(item)
+            size = self._size(item)
+            room -= size
+            self._bytes -= size
+        if 2 * len(self._waiting) <= self._records_max and 2 * self._bytes <= BYTES_MAX:
+            self._have_room()
         return taken
 
     def wake(self) -> None:
@@ -86,4 +93,14 @@ class Inbox(Generic[T]):
         """Drop what waits and what comes."""
         self._closed = True
         self._waiting.clear()
-        self._drained.set()
+        self._bytes = 0
+        self._have_room()
+
+    def _have_room(self) -> None:
+        if self.full:
+            self._full.clear()
+            self.on_room()
+
+
+def _nothing() -> None:
+    """Nobody need know."""

@@ -19,7 +19,7 @@ Any error ends the process (see `agents.errors`).
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, NamedTuple, Protocol, TypeVar
@@ -46,15 +46,8 @@ STEP_BYTES_MAX = 1024 * 1024
 """Of records that one step takes together, about: deciding holds the loop, 0.1 s for so many comments."""
 
 
-class Work(NamedTuple):
-    """A record to process, and what to call when its output is durable."""
-
-    record: Record
-    ack: Callable[[], Awaitable[None]]
-
-
 class _Step(NamedTuple):
-    works: Sequence[Work]
+    records: Sequence[Record]
     output: Output
 
 
@@ -88,13 +81,14 @@ Durable = Callable[[int, Span, Output], None]
 
 
 class PartitionRunner(Generic[S]):
-    """Runs ``stage`` on ``partition``; put works into ``inbox``.
+    """Runs ``stage`` on ``partition``; put records into ``inbox``.
 
     Args:
         stage: what to run.
         partition: where.
         log: Kafka, or memory.
         worker: this process's boot id, for the claim.
+        acknowledge: told the offset before which all is decided, and what was written for it durable.
         on_effects: told of changed streams when their commands are durable.
         on_step: told of every step whose output is durable: partition, records, what was written for them.
         on_durable: given the output when it is durable and nobody else has claimed the partition.
@@ -112,6 +106,7 @@ class PartitionRunner(Generic[S]):
         *,
         log: Log,
         worker: str,
+        acknowledge: Callable[[int], None] = lambda _: None,
         on_effects: Effects[S] | None = None,
         on_step: Callable[[int, Sequence[Record], Sequence[Entry]], None] | None = None,
         on_durable: Durable | None = None,
@@ -122,7 +117,7 @@ class PartitionRunner(Generic[S]):
     ) -> None:
         self.stage = stage
         self.partition = partition
-        self.inbox: Inbox[Work] = Inbox(inbox_records_max, _bytes)
+        self.inbox: Inbox[Record] = Inbox(inbox_records_max, bytes_of)
         self.ready = asyncio.Event()
         self.processed = 0
         self.steps = 0
@@ -132,6 +127,7 @@ class PartitionRunner(Generic[S]):
         self.away = False
         self._log = log
         self._worker = worker
+        self._tell = acknowledge
         self._on_effects = on_effects
         self._on_step = on_step
         self._on_durable = on_durable
@@ -150,7 +146,7 @@ class PartitionRunner(Generic[S]):
         self._clock = clock or Clock()
         self._alarm: Handle | None = None
         self._heard: dict[str, int] = {}
-        self._unacknowledged: deque[Work] = deque()
+        self._unacknowledged: deque[Record] = deque()
         self._deciding_now = False
         self._on_the_way = 0
         """Steps decided and not acknowledged; ``_taken``: their records, and what is kept for later."""
@@ -279,21 +275,21 @@ class PartitionRunner(Generic[S]):
             self._set_alarm()
             self._deciding_now = False
             await self._room.acquire()
-            works = await self.inbox.take(self._merge_records_max, STEP_BYTES_MAX)
+            records = await self.inbox.take(self._merge_records_max, STEP_BYTES_MAX)
             self._deciding_now = True
-            await stage.prepare(self._state, [work.record for work in works])
+            await stage.prepare(self._state, records)
             async with self._deciding, self._turn:
-                output = self._decide(works)
+                output = self._decide(records)
                 self._on_the_way += 1
-                self._taken += len(works)
-                self._decided.put_nowait(_Step(works, output))
+                self._taken += len(records)
+                self._decided.put_nowait(_Step(records, output))
                 # Others who want their turn wait until the loop has turned.
                 await asyncio.sleep(0)
 
-    def _decide(self, works: Sequence[Work]) -> Output:
+    def _decide(self, records: Sequence[Record]) -> Output:
         stage, state = self.stage, self._state
         begun = time.perf_counter()
-        output = stage.step(state, [work.record for work in works]) if works else Output()
+        output = stage.step(state, records) if records else Output()
         self.dead_letters += sum(side.topic is DLQ for side in output.before)
         more = stage.tick(state, self._clock.now())
         self.steps += 1
@@ -333,21 +329,24 @@ class PartitionRunner(Generic[S]):
 
     async def _acknowledge(self) -> None:
         while True:
-            (works, output), span = await self._written.get()
+            (records, output), span = await self._written.get()
             if span is not None:
                 written = await span
                 await self._check_alone(written)
                 if self._on_durable is not None and written.contiguous:
                     self._on_durable(self.partition, written, output)
                 if self._on_step is not None:
-                    self._on_step(self.partition, [work.record for work in works], output.main)
+                    self._on_step(self.partition, records, output.main)
             if output.effects and self._on_effects is not None:
                 self._on_effects(self.partition, self._state, output.effects)
-            self._unacknowledged.extend(works)
-            while self._unacknowledged and _is_decided(self._unacknowledged[0].record, output.undecided):
-                await self._unacknowledged.popleft().ack()
+            self._unacknowledged.extend(records)
+            done: Record | None = None
+            while self._unacknowledged and _is_decided(self._unacknowledged[0], output.undecided):
+                done = self._unacknowledged.popleft()
                 self._taken -= 1
-            self.processed += len(works)
+            if done is not None:
+                self._tell(done.offset + 1)
+            self.processed += len(records)
             self._on_the_way -= 1
             self._room.release()
             self._decided.task_done()
@@ -376,5 +375,6 @@ def _is_decided(record: Record, undecided: int | None) -> bool:
     return undecided is None or record.offset < undecided
 
 
-def _bytes(work: Work) -> int:
-    return len(work.record.value or b"")
+def bytes_of(record: Record) -> int:
+    """Return the size of what a record says."""
+    return len(record.value or b"")

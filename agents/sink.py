@@ -14,7 +14,7 @@ import structlog
 
 from agents.inbox import Inbox
 from agents.log import Log, Record
-from agents.runner import Work
+from agents.runner import bytes_of
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence
 from schemas.topics import Topic
@@ -75,7 +75,11 @@ class Sink(ABC):
 
 
 class SinkRunner:
-    """One sink on one partition. ``log``: where its source is; ``on_stored``: told of every write."""
+    """One sink on one partition.
+
+    ``log``: where its source is; ``acknowledge``: told the offset before which all is stored; ``on_stored``:
+    told of every write.
+    """
 
     def __init__(
         self,
@@ -85,9 +89,10 @@ class SinkRunner:
         *,
         inbox_records_max: int,
         merge_records_max: int,
+        acknowledge: Callable[[int], None] = lambda _: None,
         on_stored: Stored | None = None,
     ) -> None:
-        self.inbox: Inbox[Work] = Inbox(inbox_records_max)
+        self.inbox: Inbox[Record] = Inbox(inbox_records_max, bytes_of)
         self.ready = asyncio.Event()
         self.processed = 0
         self.steps = 0
@@ -101,6 +106,7 @@ class SinkRunner:
         self._partition = partition
         self._log = log_
         self._merge_records_max = merge_records_max
+        self._tell = acknowledge
         self._on_stored = on_stored
         self._fence: Fence | None = None
         self._codec = codec(sink.source.record)
@@ -111,22 +117,21 @@ class SinkRunner:
         self.ready.set()
         try:
             while True:
-                if (early := self._again_at - time.perf_counter()) > 0 and self.inbox.room:
+                if (early := self._again_at - time.perf_counter()) > 0:
                     await self.inbox.gather(early)
-                works = await self.inbox.take(self._merge_records_max)
-                self._taken, begun = len(works), time.perf_counter()
+                records = await self.inbox.take(self._merge_records_max)
+                self._taken, begun = len(records), time.perf_counter()
                 self._again_at = begun + self._sink.gather_seconds
                 fence = self._fence
                 if fence is None:
-                    fence = self._fence = await self._catch_up(works[0].record.offset)
+                    fence = self._fence = await self._catch_up(records[0].offset)
                 segments = [
-                    found for work in works if (found := self._admitted(fence, work.record)) is not None
+                    found for record in records if (found := self._admitted(fence, record)) is not None
                 ]
                 if segments:
                     await self._write(segments)
-                for work in works:
-                    await work.ack()
-                self.processed += len(works)
+                self._tell(records[-1].offset + 1)
+                self.processed += len(records)
                 self._taken = 0
                 self.steps += 1
                 self.step_seconds += time.perf_counter() - begun

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from agents.ahead import Ahead
 from agents.log import Entry, Record, Span
-from agents.runner import Clock, PartitionRunner, Work
+from agents.runner import Clock, PartitionRunner
 from agents.stage import Output, Stage
 from schemas.codec import codec
 from schemas.records import Item, Submitted
@@ -234,11 +234,11 @@ class TopologyDriver:
             self._delivered.pop(at, None)
             self._tasks.pop(at)
             raise _first(task.exception())
-        for record in source[self._delivered[at] :] if self._fetches else ():
-            self._delivered[at] = record.offset + 1
-            if self._ahead[at].is_new(record.offset, partial(self._commit, at, record.offset)):
-                await self._runners[at].inbox.put(self._work(at, record))
-                self._ahead[at].given(record.offset)
+        first, end = self._delivered[at], len(source)
+        if first < end and self._fetches:
+            self._delivered[at] = end
+            self._runners[at].inbox.put(source[self._ahead[at].bring(first, end) : end])
+            self._commit(at)
         runner = self._runners[at]
         for topic in stage.hears if runner.ready.is_set() else ():
             for record in self.log.records[topic.name, partition]:
@@ -264,16 +264,15 @@ class TopologyDriver:
                 alarm.call()
         return bool(due)
 
-    def _commit(self, at: tuple[str, int], offset: int) -> None:
-        self._committed[at] = max(self._committed[at], offset + 1)
+    def _commit(self, at: tuple[str, int]) -> None:
+        done = self._ahead[at].done
+        if done is not None:
+            self._committed[at] = max(self._committed[at], done)
 
-    def _work(self, at: tuple[str, int], record: Record) -> Work:
-        ahead = self._ahead[at]
-
-        async def ack() -> None:
-            ahead.decide(record.offset)
-
-        return Work(record, ack)
+    def _decided(self, at: tuple[str, int], ahead: Ahead, offset: int) -> None:
+        ahead.decide(offset)
+        if self._ahead[at] is ahead:
+            self._commit(at)
 
     def _hand(self, topic: str, partition: int, span: Span, output: Output) -> None:
         at = (self._next.get(topic, ""), partition)
@@ -281,17 +280,18 @@ class TopologyDriver:
         if runner is not None and self._ahead[at].takes(span.first, len(output.main)):
             records = output.records(span.first, self.log.now)
             self.handed += len(records)
-            runner.inbox.offer([self._work(at, record) for record in records])
+            runner.inbox.put(records)
 
     def _start(self, stage: Stage[Any], partition: int) -> None:
         at = (stage.name, partition)
         self._boots += 1
-        self._ahead[at] = Ahead()
+        ahead = self._ahead[at] = Ahead()
         self._runners[at] = PartitionRunner(
             stage,
             partition,
             log=self.log,
             worker=f"{stage.name}-{self._boots}",
+            acknowledge=partial(self._decided, at, ahead),
             on_durable=partial(self._hand, stage.sink.name),
             inbox_records_max=1_000_000,
             merge_records_max=self.merge_records_max,

@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -34,7 +35,7 @@ from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
 from agents.progress import Progress, watch
 from agents.projection import Projection
-from agents.runner import PartitionRunner, Work
+from agents.runner import PartitionRunner
 from agents.sample import SampleStage
 from agents.samplestate import Options
 from agents.sink import Sink, SinkRunner
@@ -60,7 +61,7 @@ log = structlog.get_logger()
 class Runner(Protocol):
     """What runs on one partition: `PartitionRunner` or `SinkRunner`."""
 
-    inbox: Inbox[Work]
+    inbox: Inbox[Record]
     ready: asyncio.Event
     processed: int
     steps: int
@@ -93,7 +94,7 @@ class AgentShell:
         name: str,
         source: Topic,
         settings: Settings,
-        make: Callable[["AgentShell", int], Runner],
+        make: Callable[[int, Callable[[int], None]], Runner],
         hears: Sequence[Topic] = (),
     ) -> None:
         self.name = name
@@ -104,6 +105,8 @@ class AgentShell:
         self._make = make
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ahead: dict[int, Ahead] = {}
+        self._events: dict[int, deque[Any]] = {}
+        """Partition → events with a record that is not decided, in order."""
         self._assigned: set[int] | None = None
         faustapp.consume(self.app, source, name, self._take)
         for topic in hears:
@@ -126,12 +129,12 @@ class AgentShell:
     def hand(self, partition: int, span: Span, output: Output) -> None:
         """Give a runner what another one of this process has appended to its source; or leave it to Kafka."""
         runner = self.runners.get(partition)
-        if runner is None or not runner.ready.is_set() or len(output.main) > runner.inbox.room:
+        if runner is None or not runner.ready.is_set() or runner.inbox.full:
             return
         if self._ahead[partition].takes(span.first, len(output.main)):
             # Nothing is decided by this time: Kafka's own is in what is decided.
             records = output.records(span.first, round(time.time() * 1000))
-            runner.inbox.offer([self._work(partition, record) for record in records])
+            runner.inbox.put(records)
 
     async def supervise(self) -> None:
         """Start runners on assigned partitions; raise what any of them raises."""
@@ -195,20 +198,25 @@ class AgentShell:
             if message.generation_id != self.app.consumer_generation_id:
                 return
             await asyncio.sleep(POLL_SECONDS)
-        timestamp = round((message.timestamp or 0) * 1000)
-        record = Record(message.offset, timestamp, message.key, message.value)
-        ahead = self._ahead[message.partition]
-        if ahead.is_new(message.offset, event.ack):
-            await runner.inbox.put(self._work(message.partition, record))
-            ahead.given(message.offset)
+        rows, partition = event.value, message.partition
+        needed = self._ahead[partition].bring(rows[0].offset, rows[-1].offset + 1)
+        runner.inbox.put([_record(row) for row in rows if row.offset >= needed])
+        self._events[partition].append(event)
+        self._acknowledge(partition)
 
-    def _work(self, partition: int, record: Record) -> Work:
-        ahead = self._ahead[partition]
+    def _decided(self, partition: int, offset: int) -> None:
+        """Take note that a runner has decided all before an offset."""
+        self._ahead[partition].decide(offset)
+        self._acknowledge(partition)
 
-        async def acknowledge() -> None:
-            ahead.decide(record.offset)
-
-        return Work(record, acknowledge)
+    def _acknowledge(self, partition: int) -> None:
+        """Tell Kafka what it need not bring again."""
+        done, events = self._ahead[partition].done, self._events[partition]
+        if done is None:
+            return
+        while events and events[0].message.offset < done:
+            events.popleft().ack()
+        self.app.consumer.decide(TP(self._source.name, partition), done)
 
     async def _hear(self, topic: Topic, event: Any) -> None:
         """Hand on what is heard; what comes before its runner is ready, the runner reads back by itself."""
@@ -218,9 +226,10 @@ class AgentShell:
             await asyncio.sleep(POLL_SECONDS)
             runner = self.runners.get(message.partition)
         if runner is not None:
-            timestamp = round((message.timestamp or 0) * 1000)
-            runner.hear(topic, Record(message.offset, timestamp, message.key, message.value))
+            for row in event.value:
+                runner.hear(topic, _record(row))
         event.ack()
+        self.app.consumer.decide(message.tp, message.offset + 1)
 
     async def _assign(self, _: Any, assigned: Any, **__: Any) -> None:
         self._assigned = {at.partition for at in assigned if at.topic == self._source.name}
@@ -231,8 +240,11 @@ class AgentShell:
         await self._end({at.partition for at in revoked if at.topic == self._source.name})
 
     def _start(self, partition: int) -> None:
-        self._ahead[partition] = Ahead()
-        runner = self.runners[partition] = self._make(self, partition)
+        self._ahead[partition], self._events[partition] = Ahead(), deque()
+        runner = self.runners[partition] = self._make(partition, partial(self._decided, partition))
+        at = TP(self._source.name, partition)
+        runner.inbox.on_full = partial(self.app.consumer.on_buffer_full, at)
+        runner.inbox.on_room = partial(self.app.consumer.on_buffer_drop, at)
         self._tasks[partition] = asyncio.get_running_loop().create_task(runner.run())
 
     async def _end(self, partitions: set[int]) -> None:
@@ -351,13 +363,13 @@ def _stage(
     spans = open_spans(settings.tracing, name)
     on_step = stage_hops(spans, name, stage.codec) if spans is not None else None
 
-    def make(shell: AgentShell, partition: int) -> Runner:
-        del shell
+    def make(partition: int, acknowledge: Callable[[int], None]) -> Runner:
         return PartitionRunner(
             stage,
             partition,
             log=kafka_log,
             worker=worker,
+            acknowledge=acknowledge,
             on_effects=on_effects,
             on_step=on_step,
             on_durable=following.hand if following else None,
@@ -377,20 +389,24 @@ def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell],
     def shell_of(sink: Sink) -> AgentShell:
         on_stored = sink_hops(spans, sink.name) if spans is not None else None
 
-        def make(shell: AgentShell, partition: int) -> Runner:
-            del shell
+        def make(partition: int, acknowledge: Callable[[int], None]) -> Runner:
             return SinkRunner(
                 sink,
                 partition,
                 kafka_log,
                 inbox_records_max=settings.stage.inbox_records_max,
                 merge_records_max=settings.stage.merge_records_max,
+                acknowledge=acknowledge,
                 on_stored=on_stored,
             )
 
         return AgentShell(f"persist-{sink.name}", sink.source, settings, make)
 
     return [shell_of(sink) for sink in sinks], [sink.run() for sink in sinks]
+
+
+def _record(row: Any) -> Record:
+    return Record(row.offset, row.timestamp, row.key, row.value)
 
 
 def _line(error: BaseException) -> str:

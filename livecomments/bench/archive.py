@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,7 +22,6 @@ import typer
 
 from agents.log import Record
 from agents.persist import ArchiveSink
-from agents.runner import Work
 from agents.sink import SinkRunner
 from agents.testing import MemoryLog
 from livecomments.bench import lone
@@ -131,12 +131,11 @@ class Writer:
 
     async def write(self, made: Sequence[tuple[int, bytes]]) -> Took:
         """Write all of (partition, record); return when all are acknowledged."""
-        acknowledged, done = 0, asyncio.Event()
+        acknowledged, done = dict.fromkeys(range(PARTITIONS), 0), asyncio.Event()
 
-        async def ack() -> None:
-            nonlocal acknowledged
-            acknowledged += 1
-            if acknowledged == len(made):
+        def acknowledge(partition: int, offset: int) -> None:
+            acknowledged[partition] = offset
+            if sum(acknowledged.values()) == len(made):
                 done.set()
 
         sink, limits = ArchiveSink(self._store), Settings().stage
@@ -147,6 +146,7 @@ class Writer:
                 MemoryLog(),
                 inbox_records_max=limits.inbox_records_max,
                 merge_records_max=limits.merge_records_max,
+                acknowledge=partial(acknowledge, partition),
             )
             for partition in range(PARTITIONS)
         ]
@@ -154,8 +154,12 @@ class Writer:
         begun = (time.perf_counter(), time.process_time(), self._server_cpu())
 
         async def feed(partition: int) -> None:
+            inbox, room = runners[partition].inbox, asyncio.Event()
+            inbox.on_full, inbox.on_room = room.clear, room.set
+            room.set()
             for offset, (_, value) in enumerate(row for row in made if row[0] == partition):
-                await runners[partition].inbox.put(Work(Record(offset, START_MS, None, value), ack))
+                await room.wait()
+                inbox.put([Record(offset, START_MS, None, value)])
 
         await asyncio.gather(*(feed(partition) for partition in range(PARTITIONS)), done.wait())
         ended = (time.perf_counter(), time.process_time(), self._server_cpu())

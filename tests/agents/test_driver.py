@@ -10,7 +10,6 @@ from agents.errors import FencedError, LostHistoryError
 from agents.ingest import IngestStage
 from agents.log import Span
 from agents.moderate import ModerateStage
-from agents.runner import Work
 from agents.sample import SampleStage
 from agents.sequence import SequenceStage
 from agents.stage import Output, Stage
@@ -313,12 +312,8 @@ async def test_a_zombie_stops_at_its_next_write_and_changes_nothing(name: str) -
         assert stage_source
         source = topology.log.records[zombie.stage.source.name, partition]
         acked: list[int] = []
-
-        async def ack() -> None:
-            acked.append(1)
-
-        for record in source[-1:]:
-            await zombie.inbox.put(Work(record, ack))
+        zombie._tell = acked.append
+        zombie.inbox.put(source[-1:])
         with pytest.raises(BaseExceptionGroup) as caught:
             await task
         assert caught.group_contains(FencedError)

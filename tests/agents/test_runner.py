@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.inbox import Inbox
-from agents.log import Entry, Span
+from agents.log import Entry, Record, Span
 from agents.moderate import ModerateStage
-from agents.runner import STEPS_IN_FLIGHT_MAX, PartitionRunner, Work
+from agents.runner import STEPS_IN_FLIGHT_MAX, PartitionRunner
 from agents.sequence import SequenceStage
 from agents.testing import MemoryLog
 from schemas.codec import codec
@@ -45,11 +45,22 @@ class GatedLog(MemoryLog):
 async def sequence(
     log: GatedLog, texts: Sequence[str], turn: asyncio.Lock | None = None
 ) -> tuple[PartitionRunner, list[int]]:
-    """Moderate a comment a record, and put the records into a sequence runner that takes one at a time."""
+    """Moderate a comment a record, and put the records into a sequence runner that takes one at a time.
+
+    Return it, and what it has acknowledged.
+    """
     moderate = ModerateStage(WordList(("darn",)), EPOCH)
     state, after, acknowledged = moderate.open(0), NOTHING, list[int]()
     stage = SequenceStage(EPOCH, 120_000, 1)
-    runner = PartitionRunner(stage, 0, log=log, worker="w", merge_records_max=1, turn=turn)
+    runner = PartitionRunner(
+        stage,
+        0,
+        log=log,
+        worker="w",
+        merge_records_max=1,
+        turn=turn,
+        acknowledge=lambda end: acknowledged.append(end - 1),
+    )
     for number, text in enumerate(texts):
         log.put(SUBMITTED.name, 0, [(None, b"")])
         item = IngestedItem(**comment("s", number, text=text), offset=number, index=0, at=log.now)
@@ -59,11 +70,7 @@ async def sequence(
         record = log.records[INGESTED.name, 0]
         log.put(INGESTED.name, 0, [(None, codec("ingested").encode(ingested))])
         span = log.put(MODERATED.name, 0, moderate.step(state, record[-1:]).main)
-
-        async def acknowledge(offset: int = span.first) -> None:
-            acknowledged.append(offset)
-
-        await runner.inbox.put(Work(log.records[MODERATED.name, 0][span.first], acknowledge))
+        runner.inbox.put([log.records[MODERATED.name, 0][span.first]])
     return runner, acknowledged
 
 
@@ -134,8 +141,7 @@ async def test_steps_in_flight_are_bounded() -> None:
 async def test_a_step_is_bounded_in_bytes() -> None:
     """However few they are: deciding holds the loop."""
     inbox: Inbox[bytes] = Inbox(10, len)
-    for size in (3, 4, 5, 100, 1):
-        await inbox.put(bytes(size))
+    inbox.put(bytes(size) for size in (3, 4, 5, 100, 1))
     assert [len(await inbox.take(10, 8)) for _ in range(2)] == [3, 1]
     assert await inbox.take(10, 8) == [b"\0"]
 
@@ -147,7 +153,7 @@ async def test_runners_of_one_loop_take_turns() -> None:
     for runner in runners:
         decide = runner._decide
 
-        def noted(works: Sequence[Work], decide: Any = decide) -> Any:
+        def noted(works: Sequence[Record], decide: Any = decide) -> Any:
             at.append(turns)
             return decide(works)
 

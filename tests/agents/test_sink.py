@@ -8,7 +8,6 @@ import pytest
 
 from agents.log import Record
 from agents.persist import ArchiveSink
-from agents.runner import Work
 from agents.sink import Sink, SinkRunner
 from agents.testing import MemoryLog
 from schemas.archive import ArchiveUnavailable, Stored
@@ -70,15 +69,13 @@ async def take(log: MemoryLog, sink: Counting) -> None:
     """Take the partition as a worker whose predecessor acknowledged all, and write one record more."""
     log.put(SEQUENCED.name, 0, [encoded(segment("new", [comment(1)]))])
     done = asyncio.Event()
-
-    async def ack() -> None:
-        done.set()
-
-    runner = SinkRunner(sink, 0, log, inbox_records_max=10, merge_records_max=7)
+    runner = SinkRunner(
+        sink, 0, log, inbox_records_max=10, merge_records_max=7, acknowledge=lambda _: done.set()
+    )
     task = asyncio.create_task(runner.run())
     try:
         record: Record = log.records[SEQUENCED.name, 0][-1]
-        await runner.inbox.put(Work(record, ack))
+        runner.inbox.put([record])
         async with asyncio.timeout(LIMIT_SECONDS):
             await done.wait()
     finally:
@@ -175,20 +172,15 @@ async def test_what_comes_soon_after_a_write_is_written_together_once_there_is_n
     runner = SinkRunner(sink, 0, log, inbox_records_max=10, merge_records_max=100)
     task = asyncio.create_task(runner.run())
 
-    async def put(first: int, end: int) -> None:
-        for record in log.records[SEQUENCED.name, 0][first:end]:
-            await runner.inbox.put(Work(record, _ack))
-
+    records = log.records[SEQUENCED.name, 0]
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
-            await put(0, 1)
+            runner.inbox.put(records[:1])
             await sink.wrote.wait()
-            await put(1, 12)
-        assert sink.batches == [1, 10]
+            sink.wrote.clear()
+            runner.inbox.put(records[1:12])
+            await sink.wrote.wait()
+        assert sink.batches == [1, 11]
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def _ack() -> None:
-    """Nobody counts."""

@@ -9,7 +9,6 @@ import pytest
 
 import livecomments
 from agents.log import Record
-from agents.runner import Work
 from agents.sink import Segment, Sink, SinkRunner
 from agents.spans import sink_hops, stage_hops
 from agents.testing import MemoryLog, TopologyDriver
@@ -116,13 +115,16 @@ async def test_a_traced_sink_does_all_that_a_sink_does() -> None:
     async with driver() as topology:
         log.put(SEQUENCED.name, 2, await written(topology, SEQUENCED.name))
     count, stored = len(log.records[SEQUENCED.name, 2]), sink_hops(spans, store.name)
-    runner = SinkRunner(store, 2, log, inbox_records_max=99, merge_records_max=99, on_stored=stored)
-
-    async def ack() -> None:
-        acknowledged.set()
-
-    for record in log.records[SEQUENCED.name, 2]:
-        await runner.inbox.put(Work(record, ack))
+    runner = SinkRunner(
+        store,
+        2,
+        log,
+        inbox_records_max=99,
+        merge_records_max=99,
+        acknowledge=lambda _: acknowledged.set(),
+        on_stored=stored,
+    )
+    runner.inbox.put(log.records[SEQUENCED.name, 2])
     task = asyncio.create_task(runner.run())
     async with asyncio.timeout(HOP_SECONDS):
         await acknowledged.wait()

@@ -6,7 +6,6 @@ from typing import Any
 from redis.asyncio import Redis
 
 from agents.core import positions
-from agents.runner import Work
 from agents.sink import Segment, SinkRunner
 from agents.testing import START_MS, MemoryLog
 from agents.window import MARK_SECONDS, WindowSink
@@ -198,19 +197,15 @@ async def test_a_replaced_writers_record_does_not_count_after_a_restart(redis: R
     log.put(FANOUT.name, 0, [(None, raw(fanout(0, 0, claim="a"))), (b"s", raw(fanout(0, 1, token=0)))])
     log.put(FANOUT.name, 0, [(None, raw(fanout(0, 0, claim="b")))])
     log.put(FANOUT.name, 0, [(b"s", raw(fanout(1, 9, token=0))), (b"s", raw(fanout(1, 2, token=2)))])
-    runner = SinkRunner(WindowSink(redis, log, Clock()), 0, log, inbox_records_max=10, merge_records_max=10)
-    task = asyncio.create_task(runner.run())
     acked: list[int] = []
-
-    async def ack() -> None:
-        acked.append(1)
-
+    sink = WindowSink(redis, log, Clock())
+    runner = SinkRunner(sink, 0, log, inbox_records_max=10, merge_records_max=10, acknowledge=acked.append)
+    task = asyncio.create_task(runner.run())
     try:
-        for record in log.records[FANOUT.name, 0][3:]:
-            await runner.inbox.put(Work(record, ack))
+        runner.inbox.put(log.records[FANOUT.name, 0][3:])
 
         async def done() -> bool:
-            return len(acked) == 2
+            return acked == [5]
 
         await until(done)
         assert await held(redis) == [(1, 2)]

@@ -5,6 +5,7 @@ The real stages, runners and consumers, with the settings of the environment; th
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -40,6 +41,7 @@ async def main(settings: Settings) -> None:
             on_effects = projection.changed if isinstance(stage, ModerateStage) else None
             make = partial(
                 _runner,
+                name=name,
                 stage=stage,
                 log=log,
                 on_effects=on_effects,
@@ -59,9 +61,10 @@ async def main(settings: Settings) -> None:
 
 
 def _runner(
-    shell: AgentShell,
     partition: int,
+    acknowledge: Callable[[int], None],
     *,
+    name: str,
     stage: Any,
     log: KafkaLog,
     on_effects: Any,
@@ -73,7 +76,8 @@ def _runner(
         stage,
         partition,
         log=log,
-        worker=f"{shell.name}-bench",
+        worker=f"{name}-bench",
+        acknowledge=acknowledge,
         on_effects=on_effects,
         on_durable=on_durable,
         inbox_records_max=settings.stage.inbox_records_max,
