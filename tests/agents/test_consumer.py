@@ -147,3 +147,58 @@ async def test_its_thread_is_a_task_of_the_same_loop(consumer: Any) -> None:
     await thread._gather_remaining_tasks()
     assert not bystander.done()
     bystander.cancel()
+
+
+class Row:
+    """What aiokafka gives for a record."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset, self.timestamp, self.timestamp_type = offset, 1_795_490_000_000 + offset, 1
+        self.key, self.value, self.serialized_value_size = None, b"x", 1
+
+
+async def test_an_event_is_what_an_answer_holds_of_a_partition(consumer: Any) -> None:
+    """The records in order, the last one's offset; of partitions that are wanted."""
+    other = TP("comments.ingested", 7)
+    consumer.answer = {FULL: [Row(5), Row(6), Row(8)], other: [Row(1)], OTHER: []}
+    (event,) = [found async for found in consumer.getmany(1.0)]
+    tp, message = event
+    assert (tp, message.offset, [row.offset for row in message.value]) == (FULL, 8, [5, 6, 8])
+    assert message.generation_id == consumer.app.consumer_generation_id
+    assert not message.acked
+
+
+async def test_nothing_is_handed_on_once_a_rebalance_has_begun(consumer: Any) -> None:
+    """What was fetched is read again from what is committed."""
+    consumer.answer = {FULL: [Row(5)], OTHER: [Row(1)]}
+    answers = consumer.getmany(1.0)
+    assert (await anext(answers))[0] == FULL
+    consumer.app.consumer_generation_id += 1
+    assert [found async for found in answers] == []
+
+
+async def test_what_is_decided_is_committed_and_nothing_else(consumer: Any) -> None:
+    """Part of an event, or of several; an event that is done says nothing by itself."""
+    consumer.answer = {FULL: [Row(5), Row(6)]}
+    [(_, message)] = [found async for found in consumer.getmany(1.0)]
+    consumer._committed_offset[FULL] = 5
+    consumer._unacked_messages.add(message)
+    assert consumer.ack(message)
+    assert not consumer._unacked_messages
+    assert list(consumer._filter_tps_with_pending_acks()) == []
+    consumer.decide(FULL, 6)
+    consumer.decide(OTHER, 1)
+    assert list(consumer._filter_tps_with_pending_acks([FULL])) == [FULL]
+    assert consumer._filter_committable_offsets([FULL, OTHER]) == {FULL: 6, OTHER: 1}
+    consumer._committed_offset[FULL] = 6
+    assert consumer._filter_committable_offsets([FULL, OTHER]) == {OTHER: 1}
+
+
+async def test_a_partition_that_is_given_up_leaves_nothing_behind(consumer: Any) -> None:
+    """Not that its inbox was full, nor how far it was decided."""
+    consumer.on_buffer_full(FULL)
+    consumer.decide(FULL, 6)
+    await consumer.on_partitions_revoked({FULL})
+    consumer.on_buffer_drop(FULL)
+    assert FULL not in consumer._active_partitions
+    assert list(consumer._filter_tps_with_pending_acks()) == []
