@@ -330,7 +330,8 @@ class Stream:
     # How it is done.
 
     def _know(self, segment: Mapping[str, Any]) -> None:
-        """Take note of the stream's state."""
+        """Take note of the stream's state, which every frame tells."""
+        self._cuts.clear()
         self.viewers, self.sampled = segment["viewers"], segment["sampled"]
         self.users = segment.get("users", -1)
         if segment["reactions"] is not None:

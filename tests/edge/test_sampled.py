@@ -50,6 +50,17 @@ async def test_a_record_of_the_streams_state_is_told_at_once() -> None:
         assert on.stream().sent == 3
 
 
+async def test_every_state_is_told_as_it_is() -> None:
+    """At the same position too: a frame that was made of the last one is not sent again."""
+    with house() as on:
+        viewer = await on.come()
+        on.feed.push(comments(1, 3))
+        viewer.inbox.clear()
+        for count in (3, 4, 4):
+            on.feed.push(state(3, viewers=count, reactions={"❤": count}))
+        assert [(row["viewers"], row["reactions"]["❤"]) for row in told(viewer)] == [(3, 3), (4, 4), (4, 4)]
+
+
 async def test_it_is_told_of_a_stream_that_nobody_has_written_to() -> None:
     """The first thing that ever comes may be that it has many viewers."""
     with house() as on:
