@@ -1,7 +1,7 @@
 """Cutting what a step has to write into records of bounded size."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -9,11 +9,14 @@ from agents.stage import SEGMENT_BYTES_MAX
 from schemas.records import Origin
 
 
-def chunked(pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
-    """Yield (first, end) of runs of encoded items that fit into a record; (0, 0) where there are none."""
-    if sum(map(len, pieces)) <= SEGMENT_BYTES_MAX:
-        yield 0, len(pieces)
-        return
+def chunked(pieces: Sequence[bytes]) -> Iterable[tuple[int, int]]:
+    """Return (first, end) of runs of encoded items that fit into a record; (0, 0) where there are none."""
+    if len(pieces) <= 1 or sum(map(len, pieces)) <= SEGMENT_BYTES_MAX:
+        return ((0, len(pieces)),)
+    return _runs(pieces)
+
+
+def _runs(pieces: Sequence[bytes]) -> Iterator[tuple[int, int]]:
     ends = [0, *accumulate(map(len, pieces))]
     first = 0
     while ends[-1] - ends[first] > SEGMENT_BYTES_MAX:

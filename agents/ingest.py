@@ -11,7 +11,7 @@ from agents.chunks import covering
 from agents.core.validate import fault_of
 from agents.log import Record
 from agents.stage import Output, PartitionState, Stage, must_follow
-from schemas.content import Around, forget
+from schemas.content import WHOLE, Around, forget
 from schemas.items import normal
 from schemas.records import INDEX_END, NOTHING, Ingested, IngestedItem, Item, Origin
 from schemas.topics import INGESTED, SUBMITTED, SUBMITTED_BYTES_MAX
@@ -60,6 +60,7 @@ class IngestStage(Stage[PartitionState]):
                     origins.append((record.offset, index))
                     if self.hands_on:
                         item.update(offset=record.offset, index=index, at=record.timestamp)
+                        item[WHOLE] = pieces[-1]
                         items.append(item)
                 else:
                     letter = self.dead(state.partition, record, "invalid", f"item {index}: {fault}")

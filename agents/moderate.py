@@ -32,7 +32,7 @@ from agents.log import Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.codec import UndecodableError, codec
-from schemas.content import Around, forget
+from schemas.content import Around, forget, reading
 from schemas.filtering import WordList
 from schemas.policies import EVERYWHERE
 from schemas.records import (
@@ -93,7 +93,8 @@ class ModerateStage(Stage[ModerateState]):
         partitions: int = 1,
     ) -> None:
         super().__init__()
-        self._around = Around(self.sink.record)
+        self._around = Around(self.sink.record, whole=True)
+        self._source_codec = reading(self.source.record, whole=True)
         self._partitions = partitions
         self._words = words
         self._raised = not epoch.endswith("-0")
@@ -294,16 +295,7 @@ class ModerateStage(Stage[ModerateState]):
         return judged
 
     def _encoded(self, item: ModeratedItem) -> bytes:
-        return self._around.write(
-            item["offset"],
-            item["index"],
-            item["at"],
-            item["type"],
-            item["stream_id"],
-            self._around.of(item),
-            item["verdict"],
-            item["refusal"],
-        )
+        return self._around.write(self._around.of(item), item["verdict"], item["refusal"])
 
     def _told(self, item: IngestedItem, verdict: Verdict) -> Iterator[Side]:
         """Yield notices to the authors of comments that a command held or rejected."""

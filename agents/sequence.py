@@ -16,7 +16,7 @@ from agents.log import Entry, Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.content import Around
-from schemas.records import NOTHING, ModeratedItem, Origin, Refused, Sequenced
+from schemas.records import NOTHING, ModeratedItem, Origin, OriginDict, Refused, Sequenced
 from schemas.refusals import code_of
 from schemas.topics import MODERATED, POSITIONS_CHANGELOG, SEQUENCED
 
@@ -59,10 +59,11 @@ class SequenceStage(Stage[SequenceState]):
         before = state.covered
         drafts = state.sequencer.decide(self._items(state, inputs, output), before)
         *others, last = drafts.values() or (None,)
+        undecided, decided = before.to_wire(), state.covered.to_wire()
         for draft in others:
-            output.main += self._segments(state, draft, before, before)
+            self._write(output.main, state, draft, undecided, undecided)
         if last is not None:
-            output.main += self._segments(state, last, before, state.covered)
+            self._write(output.main, state, last, undecided, decided)
         else:
             control = self._control(before, state) | {"covered": state.covered.to_wire()}
             output.main.append((None, self.codec.encode(control)))
@@ -141,20 +142,21 @@ class SequenceStage(Stage[SequenceState]):
             if moderated["items"]:
                 state.at = max(state.at, moderated["items"][-1]["at"])
 
-    def _segments(
-        self, state: SequenceState, draft: Draft, before: Origin, covered: Origin
-    ) -> Iterator[Entry]:
-        """Yield a draft's records; the last says that ``covered`` is decided, those before it ``before``."""
+    def _write(
+        self, main: list[Entry], state: SequenceState, draft: Draft, before: OriginDict, covered: OriginDict
+    ) -> None:
+        """Write a draft's records; the last says that ``covered`` is decided, those before it ``before``."""
         key, events, encode = draft.stream_id.encode(), draft.events, self.codec.of_fields
         for first, end in chunked(events):
             whole = end == len(events)
+            offset, index = draft.origin if whole else draft.origins[end - 1]
             value = encode(
                 draft.stream_id,
                 draft.epoch,
                 draft.from_seq + first,
                 draft.from_seq + end,
-                Origin(*(draft.origin if whole else draft.origins[end - 1])).to_wire(),
-                (covered if whole else before).to_wire(),
+                {"offset": offset, "index": index},
+                covered if whole else before,
                 "",
                 state.token,
                 state.source.token,
@@ -162,7 +164,7 @@ class SequenceStage(Stage[SequenceState]):
                 # In the first part: should the rest not get written, a repeat meets them as decided.
                 [_refused(item) for item in draft.refused] if first == 0 else [],
             )
-            yield key, value
+            main.append((key, value))
 
     def _control(self, covered: Origin, state: SequenceState | None = None, claim: str = "") -> Sequenced:
         return Sequenced(

@@ -8,7 +8,7 @@ there are a reader and a writer made for it (`schemas.compiled`); what they do n
 import io
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -84,11 +84,11 @@ def schema_text(record: str) -> str:
 class Codec:
     """Encodes one record type; decodes any released version of it.
 
-    ``encode`` takes and ``decode`` returns plain dicts in the shape of `schemas.records`. ``content``: see
+    ``encode`` takes and ``decode`` returns plain dicts in the shape of `schemas.records`. ``spans``: see
     `schemas.content`.
     """
 
-    def __init__(self, record: str, content: Sequence[str] = ()) -> None:
+    def __init__(self, record: str, spans: Mapping[str, Sequence[str]] = compiled.NO_SPANS) -> None:
         release, newest = written(record), latest(record)
         self.record = record
         self.id = release.id
@@ -98,7 +98,7 @@ class Codec:
         self._read: compiled.Read = _nothing_made
         self._write: compiled.Write = _nothing_made
         with suppress(compiled.UnsupportedError):
-            self._read = compiled.reader(json.loads(newest.text), content)
+            self._read = compiled.reader(json.loads(newest.text), spans)
             self._write = compiled.writer(json.loads(release.text), FEW_VALUES)
         self._writers = {row.id: _parsed(row.id) for row in releases() if row.record == record}
 
@@ -116,7 +116,8 @@ class Codec:
         What is no such record raises whatever comes of it.
         """
         schema, frame = json.loads(written(self.record).text), self._frame
-        write = compiled.fields_writer(schema, FEW_VALUES)
+        # What is remembered of many streams, one a record, is forgotten before it comes again.
+        write = compiled.fields_writer(schema, FEW_VALUES - {"stream_id"})
         return lambda *fields: frame + write(*fields)
 
     def _encode(self, value: Any) -> bytes:

@@ -22,7 +22,8 @@ LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 SMALL_MAX: Final = 8_192
 """Numbers below it are encoded by looking them up."""
 CONTENT: Final = "content"
-"""Key of the bytes of several fields in a row."""
+"""Stands for several fields in a row, of which the bytes are given."""
+NO_SPANS: Final[Mapping[str, Sequence[str]]] = {}
 REMEMBERED: Final = 4_096
 """Longer numbers, and strings of fields with few values, remembered as they are encoded."""
 
@@ -31,12 +32,12 @@ class UnsupportedError(Exception):
     """The schema has something that nothing is made for; fastavro reads and writes it."""
 
 
-def reader(schema: Mapping[str, Any], content: Sequence[str] = ()) -> Read:
+def reader(schema: Mapping[str, Any], spans: Mapping[str, Sequence[str]] = NO_SPANS) -> Read:
     """Make the reader of a record schema, as JSON gives it.
 
-    ``content``: fields in a row; a record that has all of them gets one key more, `CONTENT`: their bytes.
+    ``spans``: key → fields in a row; a record that has all of them gets the key too: their bytes.
     """
-    made = _Reader(content)
+    made = _Reader(spans)
     body = [*made.value(schema, "v"), "return v, p"]
     # No number of several bytes begins with 0, so that nothing is known yet.
     head = [f"r{number} = b'\\0'; v{number} = n{number} = 0" for number in range(made.numbers)]
@@ -120,9 +121,9 @@ class _Made:
 class _Reader(_Made):
     """``d``: the bytes; ``p``: how far they are read."""
 
-    def __init__(self, content: Sequence[str]) -> None:
+    def __init__(self, spans: Mapping[str, Sequence[str]]) -> None:
         super().__init__()
-        self._content = content
+        self._spans = spans
         self.numbers = 0
 
     def optional(self, schema: Any, name: str) -> Iterator[str]:
@@ -131,19 +132,21 @@ class _Reader(_Made):
         yield "else: raise ValueError(n)"
 
     def record(self, schema: Mapping[str, Any], name: str) -> Iterator[str]:
-        parts = []
-        first = _first_of(self._content, schema["fields"])
-        begin = content = ""
-        for number, field in enumerate(schema["fields"]):
-            if number == first:
-                begin, content = self.new(), self.new()
-                yield f"{begin} = p"
+        parts, fields = [], schema["fields"]
+        spans = {
+            key: (first, first + len(names) - 1, self.new())
+            for key, names in self._spans.items()
+            if (first := _first_of(names, fields)) is not None
+        }
+        for number, field in enumerate(fields):
+            yield from (f"{begin} = p" for first, _, begin in spans.values() if first == number)
             part = self.new()
             yield from self.value(field["type"], part)
             parts.append(f"{field['name']!r}: {part}")
-            if first is not None and number == first + len(self._content) - 1:
-                yield f"{content} = d[{begin}:p]"
-                parts.append(f"{CONTENT!r}: {content}")
+            for key, (_, last, begin) in spans.items():
+                if last == number:
+                    yield f"{begin} = d[{begin}:p]"
+                    parts.append(f"{key!r}: {begin}")
         yield f"{name} = {{{', '.join(parts)}}}"
 
     def long_(self, _: Any, name: str) -> Iterator[str]:

@@ -1,12 +1,12 @@
 """What was said, as bytes: it stands alike in every record, so that stages hand it on as they read it.
 
-Items and events have `FIELDS` in a row. Who reads a record by `reading` finds their bytes beside them, as
-`schemas.compiled.CONTENT`, and writes other fields `Around` those bytes. Who changes one of the fields takes
-the bytes out (`forget`): they are then written anew.
+Items and events have `FIELDS` in a row. Who reads a record by `reading` finds their bytes beside them, and
+writes other fields `Around` those bytes. Who changes one of the fields takes the bytes out (`forget`): they
+are then written anew. What `moderate` reads it hands on but for two fields behind the rest: its ``whole``.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -16,52 +16,67 @@ from schemas.codec import FEW_VALUES, Codec, Release, latest, written
 FIELDS: Final = ("id", "user_id", "user_name", "role", "text", "sticker", "command")
 CARRIERS: Final = ("submitted", "ingested", "moderated", "sequenced", "fanout")
 """Records between gateway and edge, which have it in one form."""
+WHOLE_FIELDS: Final = ("offset", "index", "at", "type", "stream_id", *FIELDS)
+WHOLE_CARRIERS: Final = ("ingested", "moderated")
+CONTENT: Final = "content"
+"""Beside an item's fields: the bytes of `FIELDS`."""
+WHOLE: Final = "whole"
+"""The bytes of `WHOLE_FIELDS`."""
 
 
 class Around:
-    """Writes the items or events of ``record`` one by one, to be given to its `Codec.encode` as bytes."""
+    """Writes the items or events of ``record`` one by one, to be given to its `Codec.encode` as bytes.
 
-    def __init__(self, record: str) -> None:
+    ``whole``: around `WHOLE_FIELDS`, not `FIELDS`.
+    """
+
+    def __init__(self, record: str, *, whole: bool = False) -> None:
+        names: Sequence[str] = WHOLE_FIELDS if whole else FIELDS
+        self._key = WHOLE if whole else CONTENT
         schema = _carrier(written(record))
         if schema is None:
             raise compiled.UnsupportedError(f"{record} has nothing with {', '.join(FIELDS)}")
-        self.write = compiled.fields_writer(schema, FEW_VALUES, FIELDS)
-        """Called with an element's other fields, and the bytes of `of` in the place of `FIELDS`."""
-        fields = [field for field in schema["fields"] if field["name"] in FIELDS]
-        self._write_content = compiled.writer({**schema, "fields": fields}, FEW_VALUES)
+        self.write = compiled.fields_writer(schema, FEW_VALUES, names)
+        """Called with an element's other fields, and the bytes of `of` in the place of those."""
+        fields = [field for field in schema["fields"] if field["name"] in names]
+        self._write_named = compiled.writer({**schema, "fields": fields}, FEW_VALUES)
 
     def of(self, said: Mapping[str, Any]) -> bytes:
-        """Return the bytes of `FIELDS`: those that were read, or written now."""
-        return said.get(compiled.CONTENT) or self._write_content(said)
+        """Return the bytes of the fields: those that were read, or written now."""
+        return said.get(self._key) or self._write_named(said)
 
 
 def forget(said: Any) -> None:
     """Take the bytes out of an item of which a field is about to change."""
-    said.pop(compiled.CONTENT, None)
+    said.pop(CONTENT, None)
+    said.pop(WHOLE, None)
 
 
 @cache
-def reading(record: str) -> Codec:
+def reading(record: str, *, whole: bool = False) -> Codec:
     """Return a codec that gives the bytes beside the fields, where what is read is what is written."""
-    return Codec(record, FIELDS if _is_one_form() else ())
+    spans: dict[str, Sequence[str]] = {CONTENT: FIELDS} if _is_one_form(FIELDS, CARRIERS) else {}
+    if whole and _is_one_form(WHOLE_FIELDS, WHOLE_CARRIERS):
+        spans[WHOLE] = WHOLE_FIELDS
+    return Codec(record, spans)
 
 
 @cache
-def _is_one_form() -> bool:
-    """Whether the carriers have the same form of it, in what is written and what is read.
+def _is_one_form(fields: Sequence[str], carriers: Sequence[str]) -> bool:
+    """Whether the carriers have the same form of the fields, in what is written and what is read.
 
     Not so while a release changes it, which is written only by the next one (`schemas.codec.Release`).
     """
     forms = set()
-    for record in CARRIERS:
+    for record in carriers:
         for release in (latest(record), written(record)):
             schema = _carrier(release)
             if schema is not None:
-                forms.add(json.dumps(_form(schema), sort_keys=True))
+                forms.add(json.dumps(_form(schema, fields), sort_keys=True))
     return len(forms) == 1
 
 
-def _form(schema: Mapping[str, Any]) -> Any:
+def _form(schema: Mapping[str, Any], names: Sequence[str]) -> Any:
     named: dict[str, Any] = {}
 
     def form(kind: Any) -> Any:
@@ -76,7 +91,7 @@ def _form(schema: Mapping[str, Any]) -> Any:
         return [kind["type"], *(form(kind[part]) for part in ("items", "values") if part in kind)]
 
     forms = [[field["name"], form(field["type"])] for field in schema["fields"]]
-    return [each for each in forms if each[0] in FIELDS]
+    return [each for each in forms if each[0] in names]
 
 
 def _carrier(release: Release) -> Mapping[str, Any] | None:
