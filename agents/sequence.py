@@ -16,7 +16,7 @@ from agents.log import Entry, Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.content import Around
-from schemas.records import NOTHING, ModeratedItem, Origin, OriginDict, Refused, Sequenced
+from schemas.records import NOTHING, ModeratedItem, Origin, Refused, Sequenced
 from schemas.refusals import code_of
 from schemas.topics import MODERATED, POSITIONS_CHANGELOG, SEQUENCED
 
@@ -39,6 +39,7 @@ class SequenceStage(Stage[SequenceState]):
     def __init__(self, epoch: str, window_ms: int, partitions: int) -> None:
         super().__init__()
         self._around = Around(self.sink.record)
+        self._encode, self._head = self.codec.of_fields("covered", "claim", "token", "source_token")
         self._epoch = epoch
         # An operator who raised the epoch said that lost history is to be gone on without.
         self._raised = not epoch.endswith("-0")
@@ -59,13 +60,14 @@ class SequenceStage(Stage[SequenceState]):
         before = state.covered
         drafts = state.sequencer.decide(self._items(state, inputs, output), before)
         *others, last = drafts.values() or (None,)
-        undecided, decided = before.to_wire(), state.covered.to_wire()
+        control = self._control(before, state)
+        undecided, decided = self._head(control), self._head(control | {"covered": state.covered.to_wire()})
         for draft in others:
-            self._write(output.main, state, draft, undecided, undecided)
+            self._write(output.main, draft, undecided, undecided)
         if last is not None:
-            self._write(output.main, state, last, undecided, decided)
+            self._write(output.main, last, undecided, decided)
         else:
-            control = self._control(before, state) | {"covered": state.covered.to_wire()}
+            control["covered"] = state.covered.to_wire()
             output.main.append((None, self.codec.encode(control)))
         output.before.extend(self._notice(item) for draft in drafts.values() for item in draft.refused)
         state.dirty.update(drafts)
@@ -142,11 +144,9 @@ class SequenceStage(Stage[SequenceState]):
             if moderated["items"]:
                 state.at = max(state.at, moderated["items"][-1]["at"])
 
-    def _write(
-        self, main: list[Entry], state: SequenceState, draft: Draft, before: OriginDict, covered: OriginDict
-    ) -> None:
-        """Write a draft's records; the last says that ``covered`` is decided, those before it ``before``."""
-        key, events, encode = draft.stream_id.encode(), draft.events, self.codec.of_fields
+    def _write(self, main: list[Entry], draft: Draft, undecided: bytes, decided: bytes) -> None:
+        """Write a draft's records with their heads: that of the last, and that of those before it."""
+        key, events, encode = draft.stream_id.encode(), draft.events, self._encode
         for first, end in chunked(events):
             whole = end == len(events)
             offset, index = draft.origin if whole else draft.origins[end - 1]
@@ -156,10 +156,7 @@ class SequenceStage(Stage[SequenceState]):
                 draft.from_seq + first,
                 draft.from_seq + end,
                 {"offset": offset, "index": index},
-                covered if whole else before,
-                "",
-                state.token,
-                state.source.token,
+                decided if whole else undecided,
                 events[first:end],
                 # In the first part: should the rest not get written, a repeat meets them as decided.
                 [_refused(item) for item in draft.refused] if first == 0 else [],

@@ -57,24 +57,30 @@ def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Writ
 
 
 def fields_writer(
-    schema: Mapping[str, Any], few: frozenset[str] = frozenset(), content: Sequence[str] = ()
-) -> Callable[..., bytes]:
+    schema: Mapping[str, Any], few: frozenset[str] = frozenset(), names: Sequence[str] = ()
+) -> tuple[Callable[..., bytes], Write]:
     """Make a writer whose arguments are the record's fields, in their order; none may be left out.
 
-    ``content``: fields in a row that are given as their bytes, as one argument in their place, `CONTENT`.
+    ``names``: fields in a row that are given as their bytes, as one argument in their place, `CONTENT`. What
+    makes these of a dict is the second writer.
     """
     made = _Writer(few)
-    fields = list(schema["fields"])
-    if content:
-        first = _first_of(content, fields)
+    fields, named = list(schema["fields"]), []
+    if names:
+        first = _first_of(names, fields)
         if first is None:
-            raise UnsupportedError(f"{schema['name']} has no {', '.join(content)} in a row")
-        fields[first : first + len(content)] = [{"name": CONTENT, "type": CONTENT}]
-    body = ["o = []", *made.fields(fields), 'return b"".join(o)']
+            raise UnsupportedError(f"{schema['name']} has no {', '.join(names)} in a row")
+        span = slice(first, first + len(names))
+        named, fields[span] = fields[span], [{"name": CONTENT, "type": CONTENT}]
     arguments = ", ".join(field["name"] for field in fields)
-    head = [*made.functions, f"def made({arguments}):"]
-    made_writer: Callable[..., bytes] = _function([*head, *_inner(body)], _WRITER_NAMES)
-    return made_writer
+    bodies = (f"made({arguments})", made.fields(fields)), ("made(v)", made.fields(named, "v"))
+    write, write_named = (
+        _function(
+            [*made.functions, f"def {head}:", "    o = []", *lines, '    return b"".join(o)'], _WRITER_NAMES
+        )
+        for head, lines in ((head, [*_inner(body)]) for head, body in bodies)
+    )
+    return write, write_named
 
 
 class _Made:

@@ -36,10 +36,8 @@ class Around:
         schema = _carrier(written(record))
         if schema is None:
             raise compiled.UnsupportedError(f"{record} has nothing with {', '.join(FIELDS)}")
-        self.write = compiled.fields_writer(schema, FEW_VALUES, names)
+        self.write, self._write_named = compiled.fields_writer(schema, FEW_VALUES, names)
         """Called with an element's other fields, and the bytes of `of` in the place of those."""
-        fields = [field for field in schema["fields"] if field["name"] in names]
-        self._write_named = compiled.writer({**schema, "fields": fields}, FEW_VALUES)
 
     def of(self, said: Mapping[str, Any]) -> bytes:
         """Return the bytes of the fields: those that were read, or written now."""

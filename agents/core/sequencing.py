@@ -7,7 +7,7 @@ has put out.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from schemas.records import Command, Event, ModeratedItem, Origin, Sequenced
@@ -78,9 +78,9 @@ class Draft:
     epoch: str
     from_seq: int
     origin: tuple[int, int]
-    events: list[Any] = field(default_factory=list)
-    origins: list[tuple[int, int]] = field(default_factory=list)
-    refused: list[ModeratedItem] = field(default_factory=list)
+    events: list[Any]
+    origins: list[tuple[int, int]]
+    refused: list[ModeratedItem]
 
 
 class Sequencer:
@@ -124,7 +124,7 @@ class Sequencer:
                 continue
             draft = drafts.get(stream_id)
             if draft is None:
-                draft = drafts[stream_id] = Draft(stream_id, place.epoch, place.seq, origin)
+                draft = drafts[stream_id] = Draft(stream_id, place.epoch, place.seq, origin, [], [], [])
             draft.origin = origin
             if verdict in NUMBERED:
                 place.seq += 1

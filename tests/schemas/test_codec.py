@@ -87,4 +87,8 @@ def test_a_record_is_encoded_from_its_fields_as_from_its_dict() -> None:
         "claim": "", "token": 7, "source_token": 9, "events": [event],
         "refused": [{"id": "x", "user_id": "u", "at": 3}],
     }  # fmt: skip
-    assert codec("sequenced").of_fields(*record.values()) == codec("sequenced").encode(record)
+    made = codec("sequenced")
+    assert made.of_fields()[0](*record.values()) == made.encode(record)
+    encode, head = made.of_fields("covered", "claim", "token", "source_token")
+    fields = [*record.values()]
+    assert encode(*fields[:5], head(record), *fields[9:]) == made.encode(record)
