@@ -5,8 +5,8 @@ in a cycle, nor are connections that ended (`tests/edge/test_garbage.py`). By de
 start a search, and now and then one through all there is. What was there at the start is not searched again,
 the young rarely. It was 16% of the time of moderate and sequence (1,000 streams, 50 a record), and of that of
 an edge with 5,000 viewers and 2,000 publishes a second. A young search begins when there are so many more
-objects than after the last one; steps over many streams have 100,000 alive at a time, and were searched through
-every time (8% of their time).
+objects than after the last one; steps over many streams have 100,000 alive at a time, and were searched
+through every time, for 8% of theirs.
 """
 
 import gc

@@ -224,13 +224,14 @@ def _moderated(saw: Tally, moderated: Tally) -> dict[str, Any]:
 
 
 def _rates(counts: Any) -> dict[str, float] | None:
-    """Return how many comments a viewer got in a second: share of seconds by count, the extremes named."""
+    """Return how many comments a viewer got in a second, and in what share of them within one of the mean."""
     found = {int(name[5:]): n for name, n in counts.items() if re.fullmatch(r"rate_\d+", name)}
     total = sum(found.values())
     if not total:
         return None
     mean = sum(rate * n for rate, n in found.items()) / total
-    return {"mean": round(mean, 3), "min": min(found), "max": max(found)}
+    near = sum(n for rate, n in found.items() if abs(rate - mean) <= 1)
+    return {"mean": round(mean, 3), "min": min(found), "max": max(found), "near": round(near / total, 3)}
 
 
 def _talk(plan: Plan, authors: Sequence[Crowd]) -> None:
