@@ -15,6 +15,8 @@ import xxhash
 from edge.protocol.codec import Codec
 
 LANES: Final = 64
+SILENT_SECONDS: Final = 1.0
+"""A lane for which there is nothing is told its position no later than this."""
 _NOTHING: Final[Mapping[int, bytes]] = {}
 Write = Callable[[bytes], None]
 
@@ -62,10 +64,10 @@ class Subscriber:
 class Group:
     """Subscribers that get the same bytes. Nothing waits for the socket of any of them.
 
-    ``sent``: the seq up to which all of them were told. ``seen``: up to which it was looked what there is for
-    them; between the two there is nothing, or what came too late: up to ``late``. ``silent_since``: when
-    they were first left untold (monotonic, seconds). ``state``, ``reacted``: the newest of the stream's
-    states, and of its reactions, that they were told (`edge.stream.Stream`).
+    ``sent``: the seq up to which all of them were told. ``seen``: up to which they had their turn; between
+    the two there is nothing for them, or it was skipped, up to ``late``. ``silent_since``: when they were
+    first left untold (monotonic, seconds). ``state``, ``reacted``: the newest of the stream's states, and of
+    its reactions, that they were told (`edge.stream.Stream`).
     """
 
     __slots__ = (
@@ -81,6 +83,10 @@ class Group:
         self.state = self.reacted = 0
         self._members: dict[int, Subscriber] = {}
         self._fds: tuple[int, ...] | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether they are to be told their position though there is nothing for them."""
+        return self.silent_since is not None and now >= self.silent_since + SILENT_SECONDS
 
     @property
     def members(self) -> Collection[Subscriber]:

@@ -59,7 +59,7 @@ _HELP = {
     "deliveries": "Live publications written, once a viewer",
     "holes": "Holes announced to live viewers",
     "slow_skips": "Skips announced to slow viewers",
-    "late_skips": "Windows of sampled streams whose lane comments were late, and skipped",
+    "late_skips": "Skips of late comments announced to the viewers of a lane",
     "slow_closes": "Slow viewers cut off",
     "records": "Records read from the feed",
     "records_bad": "Records that could not be decoded",

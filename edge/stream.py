@@ -33,8 +33,6 @@ from schemas.continuity import Step, follow
 
 WINDOW_EVENTS_MAX = 256
 """Waiting for the end of a window; with so many it ends at once, so that the ring never outruns it."""
-SILENT_SECONDS: Final = 1.0
-"""A lane is told its position no later than this, though there is nothing for it."""
 _NOBODY: Final[Sequence[str]] = ()
 
 
@@ -219,8 +217,7 @@ class Stream:
         """Send to those who have not had their turn; False: it is ``until``, and some have not yet."""
         now = self._clock()
         for group in list(self.audience.groups):
-            waits = group.seen < self.sent or group.state != self._state
-            if waits or (group.silent_since is not None and now >= group.silent_since + SILENT_SECONDS):
+            if group.seen < self.sent or group.state != self._state or group.is_due(now):
                 if now > until:
                     return False
                 self._turn(group, now)
@@ -384,50 +381,73 @@ class Stream:
 
     def _turn(self, group: Group, now: float, *, must: bool = False) -> None:
         """Send a group all there is for it; nothing, if there is nothing and it need not know."""
-        after, upto, lane = group.sent, self.sent, group.lane
-        cut = self._cuts.get((after, upto))
-        if cut is None:
-            cut = self._cuts[after, upto] = _Cut(self.ring.between(after, upto), self.audience)
-        shown, hole = cut.events, self._lost
-        if hole is not None and hole.to_seq <= after:
-            hole = None
-        late = -1
-        if cut.masked:
-            late = max(group.late, self.backlog.late(now))
-            shown = [event for event in cut.events if _live(event, lane, late)]
-            seen = [event for event in cut.masked if event.mask >> lane & 1 and event.seq <= late]
-            if seen:
-                hole = Hole(hole.from_seq if hole else after, late, "late")
-        authors = cut.authors.get(group, _NOBODY)
-        group.seen = upto
+        cut = self._cut(group)
+        shown, authors, hole = (
+            self._shown(group, cut, now),
+            cut.authors.get(group, _NOBODY),
+            self._hole(group),
+        )
+        group.seen = self.sent
         self.audience.had_turn(group)
-        lost = hole is not None and hole.reason != "late"
-        due = group.silent_since is not None and now >= group.silent_since + SILENT_SECONDS
-        if not (must or due or shown or authors or lost or group.state != self._state or not self.sampled):
-            group.late = late
+        late = hole is not None and hole.reason == "late"
+        must = must or group.is_due(now) or group.state != self._state or not self.sampled
+        if not (must or shown or authors or (hole is not None and not late)):
             group.silent_since = now if group.silent_since is None else group.silent_since
             return
-        if hole is not None and hole.reason == "late":
-            self.stats.late_skips += 1
+        self.stats.late_skips += late
         reactions = group.reacted != self.reacted
-        frame = self._window(group, cut, shown, upto, hole, reactions=reactions)
+        frame = self._window(group, cut, shown, hole, reactions=reactions)
         own = {}
         for author in authors:
-            events = [event for event in cut.events if event.author == author or _live(event, lane, late)]
+            seen = {event.seq for event in shown}
+            events = [event for event in cut.events if event.seq in seen or event.author == author]
             for each in self.audience.of_user(author):
                 if self.audience.group_of(each) is group:
-                    own[each.outlet.fd] = self._window(group, cut, events, upto, hole, reactions=reactions)
-        group.sent, group.silent_since = upto, None
+                    own[each.outlet.fd] = self._window(group, cut, events, hole, reactions=reactions)
+        group.sent, group.silent_since = self.sent, None
         group.state, group.reacted = self._state, self.reacted
         self.stats.deliveries += len(group.members)
         group.send(frame, own)
+
+    def _cut(self, group: Group) -> _Cut:
+        """Return what was sent that a group was not told."""
+        span = (group.sent, self.sent)
+        cut = self._cuts.get(span)
+        if cut is None:
+            cut = self._cuts[span] = _Cut(self.ring.between(*span), self.audience)
+        return cut
+
+    def _shown(self, group: Group, cut: _Cut, now: float) -> Sequence[RingEvent]:
+        """Return what a group's lane is shown; what is too late for it is skipped, for good."""
+        if not cut.masked:
+            return cut.events
+        late = self.backlog.late(now)
+        if any(event.seq <= late and event.mask >> group.lane & 1 for event in cut.masked):
+            group.late = max(group.late, late)
+        return [
+            event
+            for event in cut.events
+            if event.mask == ALL_LANES or (event.mask >> group.lane & 1 and event.seq > group.late)
+        ]
+
+    def _hole(self, group: Group) -> Hole | None:
+        """Return what a group is to be told of that it does not get."""
+        after, hole = group.sent, self._lost
+        if hole is not None and hole.to_seq <= after:
+            hole = None
+        if group.late <= after:
+            return hole
+        return (
+            Hole(after, max(group.late, hole.to_seq), hole.reason)
+            if hole
+            else Hole(after, group.late, "late")
+        )
 
     def _window(
         self,
         group: Group,
         cut: _Cut,
         events: Sequence[RingEvent],
-        upto: int,
         hole: Hole | None,
         *,
         reactions: bool,
@@ -438,8 +458,8 @@ class Stream:
         frame = cut.frames.get(key)
         if frame is None:
             bodies = [event.body for event in events]
-            data = self.document(group.sent, upto, bodies, hole, reactions=reactions)
-            frame = cut.frames[key] = Form.FRAME.encode(group.codec, self.channel, upto, data)
+            data = self.document(group.sent, self.sent, bodies, hole, reactions=reactions)
+            frame = cut.frames[key] = Form.FRAME.encode(group.codec, self.channel, self.sent, data)
         return frame
 
     def _break_off(self, step: Step) -> None:
@@ -459,11 +479,6 @@ class Stream:
             self.deliver()
             self._lost = Hole(step.gap[0], step.gap[1], "lost")
             self.stats.holes += 1
-
-
-def _live(event: RingEvent, lane: int, late: int) -> bool:
-    """Whether a lane is shown an event whose turn has come; what is for all is shown however late it is."""
-    return event.mask == ALL_LANES or bool(event.mask >> lane & 1 and event.seq > late)
 
 
 def fold(epoch: str, segments: Sequence[Mapping[str, Any]]) -> tuple[int, int, list[Any]]:

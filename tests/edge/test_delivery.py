@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from edge.admission import admit
-from edge.audience import LANES, Subscriber
+from edge.audience import LANES, SILENT_SECONDS, Subscriber
 from edge.protocol.json_codec import JsonCodec
 from edge.protocol.protobuf_codec import ProtobufCodec
 from edge.ring import Ring
 from edge.stats import Stats
-from edge.stream import SILENT_SECONDS, Stream
+from edge.stream import Stream
 from tests.edge.fakes import EPOCH, STREAM, comment, comments, segment
 from tests.edge.reference import no_socket, payloads
 
@@ -177,6 +177,20 @@ def test_what_got_late_while_others_had_their_turn_is_skipped_and_announced() ->
     stream.take(segment([comment(3, mask=3)], sampled=True), 0.0)
     stream.deliver()
     assert b'"hole"' not in sink.frames[1]
+
+
+def test_a_skip_is_announced_though_the_log_goes_on_elsewhere() -> None:
+    """A loss behind it takes the skipped comment out of the ring; the hole is of both."""
+    now = [5.0]
+    stream = made(lambda: now[0])
+    sink = join(stream, JsonCodec(), "a", 0)
+    stream.take(segment([comment(1, mask=1)], sampled=True), 0.0)
+    stream.backlog.take((0, 1), 0, 401.0, now[0], 400.0, served=0)
+    stream.deliver()
+    assert not sink.frames
+    stream.take(segment([comment(6)], sampled=True), 0.0)
+    stream.deliver()
+    assert b'"hole":{"from":0,"to":5,"reason":"lost"}' in sink.frames[0]
 
 
 def test_an_outlet_that_fills_up_at_a_write_misses_nothing() -> None:

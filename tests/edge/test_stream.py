@@ -11,11 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge import admission as admission_module
 from edge import stream as stream_module
 from edge.admission import admit
+from edge.audience import SILENT_SECONDS
 from edge.backlog import NEVER
 from edge.protocol.commands import Position
 from edge.ring import ALL_LANES, Ring
 from edge.stats import Stats
-from edge.stream import SILENT_SECONDS, Stream
+from edge.stream import Stream
 from tests.edge.fakes import EPOCH, STREAM, command, comment, segment
 from tests.edge.reference import CODEC, Viewer
 
