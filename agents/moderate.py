@@ -22,11 +22,12 @@ from agents.audit import audited
 from agents.chunks import covering
 from agents.classifiers import Panel, Subject
 from agents.core import positions
-from agents.core.commands import command, held_by
+from agents.core.commands import command, held_by, rejected
+from agents.core.held import Held
 from agents.core.policy import Policy
 from agents.core.recent import Recent
 from agents.core.rules import Rules
-from agents.core.verdicts import SILENT, Platform, Verdict, hold, judge
+from agents.core.verdicts import SILENT, Platform, hold, judge
 from agents.lists import Lists, make_lists
 from agents.log import Record
 from agents.notices import noticed
@@ -43,6 +44,7 @@ from schemas.records import (
     Origin,
 )
 from schemas.records import Rules as RulesRecord
+from schemas.refusals import Code
 from schemas.topics import INGESTED, MODERATED, POLICY, RULES_CHANGELOG, Topic
 
 _HAS_WORDS = b'"words"'
@@ -266,6 +268,10 @@ class ModerateStage(Stage[ModerateState]):
     def _judged(self, state: ModerateState, item: IngestedItem, output: Output) -> ModeratedItem:
         stream_id = item["stream_id"]
         rules = state.rules.get(stream_id)
+        if rules is not None and rules.held.waiting and (expired := rules.held.expire(item["at"])):
+            state.dirty.add(stream_id)
+            output.effects.append(stream_id)
+            output.before += self._told(item, rejected(expired))
         if rules is not None and (role := rules.role_of(item["user_id"], item["role"])) != item["role"]:
             forget(item)
             item["role"] = role
@@ -283,7 +289,7 @@ class ModerateStage(Stage[ModerateState]):
             comment = held_by(rules, item) if item["type"] == "approve" else None
             verdict = command(rules, item)
             output.before.append(audited(state.partition, item, verdict))
-            output.before += self._told(item, verdict)
+            output.before += self._told(item, verdict.told)
         if verdict.changed and rules is not None:
             rules.origin = Origin(item["offset"], item["index"])
             state.rules[stream_id] = rules
@@ -297,10 +303,10 @@ class ModerateStage(Stage[ModerateState]):
     def _encoded(self, item: ModeratedItem) -> bytes:
         return self._around.write(self._around.of(item), item["verdict"], item["refusal"])
 
-    def _told(self, item: IngestedItem, verdict: Verdict) -> Iterator[Side]:
-        """Yield notices to the authors of comments that a command held or rejected."""
+    def _told(self, item: IngestedItem, told: Iterable[tuple[Held, Code]]) -> Iterator[Side]:
+        """Yield notices to the authors of comments that were held or rejected when ``item`` came."""
         origin = Origin(item["offset"], item["index"])
-        for held, code in verdict.told:
+        for held, code in told:
             yield noticed(
                 item["stream_id"],
                 held.user_id,

@@ -154,17 +154,18 @@ def _delete(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
         return _invalid("delete needs a comment")
     rules.take_away(arguments["target"], item["at"])
     held = rules.held.take(arguments["target"], item["at"])
-    return replace(ALLOW, told=_rejected([held] if held is not None else []))
+    return replace(ALLOW, told=rejected([held] if held is not None else []))
 
 
 def _clear(rules: Rules, item: IngestedItem, arguments: Command) -> Verdict:
     if not arguments["target"]:
         return _invalid("clear needs a user")
     rules.take_away(arguments["target"], item["at"])
-    return replace(ALLOW, told=_rejected(rules.held.take_user(arguments["target"], item["at"])))
+    return replace(ALLOW, told=rejected(rules.held.take_user(arguments["target"], item["at"])))
 
 
-def _rejected(held: Iterable[Held]) -> tuple[tuple[Held, Code], ...]:
+def rejected(held: Iterable[Held]) -> tuple[tuple[Held, Code], ...]:
+    """Return what the authors of comments that are taken out of the queue are told."""
     return tuple((each, Code.REJECTED) for each in held)
 
 

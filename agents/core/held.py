@@ -14,7 +14,7 @@ from schemas.records import IngestedItem, Quoted
 HELD_MAX: Final = 200
 """Of one stream; beyond it what would be held is refused."""
 HELD_SECONDS: Final = 3_600
-"""What nobody answers is forgotten."""
+"""What nobody answers for so long is rejected."""
 ANSWERED_MAX: Final = 1_000
 
 
@@ -77,11 +77,20 @@ class Queue:
         held = self.waiting.get(id_)
         return held is not None and held.user_id == user
 
+    def expire(self, at: int) -> list[Held]:
+        """Take out what has waited too long at a time, ms since 1970."""
+        since, found = at - HELD_SECONDS * 1000, list[Held]()
+        for held in self.waiting.values():
+            if held.at >= since:
+                break
+            found.append(held)
+        for held in found:
+            del self.waiting[held.id]
+        return found
+
     def put(self, held: Held) -> bool:
         """Add one; False: the queue is full, or another's comment has this id."""
-        since = held.at - HELD_SECONDS * 1000
-        for old in [each.id for each in self.waiting.values() if each.at < since]:
-            del self.waiting[old]
+        self.expire(held.at)
         if held.id in self.waiting or len(self.waiting) >= HELD_MAX:
             return False
         self.waiting[held.id] = held

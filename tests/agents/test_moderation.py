@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.classifiers import Panel, Subject
+from agents.core.held import HELD_SECONDS
 from agents.core.policy import Policy, merged
 from agents.ingest import IngestStage
 from agents.moderate import ModerateStage
@@ -115,6 +116,27 @@ async def test_the_author_of_a_held_comment_is_told_that_it_was_rejected(answer:
             (uuid(id_), code) for id_ in (1, 2) for code in (Code.HELD, Code.REJECTED)
         )
         assert held(topology) == []
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_the_author_of_a_comment_that_nobody_answers_is_told_after_an_hour(restarted: bool) -> None:
+    """With the next that is said on the stream; approving it then is a mistake, and said to be one."""
+    async with driver() as topology:
+        topology.submit([HOLDING, comment("s", 1, text="heck")])
+        await topology.settle()
+        topology.advance(HELD_SECONDS)
+        topology.submit([comment("s", 2)])
+        await topology.settle()
+        assert held(topology) == [uuid(1)]
+        if restarted:
+            await topology.crash("moderate", partition_of("s", PARTITIONS))
+        topology.advance(1)
+        topology.submit([comment("s", 3), order("s", 4, "approve", target=uuid(1))])
+        await topology.settle()
+        assert notices(topology) == [(uuid(1), Code.HELD), (uuid(1), Code.REJECTED), (uuid(4), Code.INVALID)]
+        assert held(topology) == []
+        assert audit(topology)[-1][:2] == ("approve", "refused")
+        assert ids(topology)["s"] == [uuid(900), uuid(2), uuid(3)]
 
 
 async def test_what_was_taken_away_meanwhile_is_neither_pinned_nor_held() -> None:
