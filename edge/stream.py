@@ -17,10 +17,11 @@ them (`resume`), until it has all that was sent.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from edge.audience import Audience, Group, Subscriber
 from edge.backlog import Backlog
+from edge.cut import Cut
 from edge.protocol.codec import Codec
 from edge.protocol.codes import UNSUBSCRIBED_INSUFFICIENT_STATE
 from edge.protocol.commands import Position
@@ -33,24 +34,6 @@ from schemas.continuity import Step, follow
 
 WINDOW_EVENTS_MAX = 256
 """Waiting for the end of a window; with so many it ends at once, so that the ring never outruns it."""
-_NOBODY: Final[Sequence[str]] = ()
-
-
-class _Cut:
-    """The events of one range that was sent to some group, who wrote them, and the frames made of it."""
-
-    __slots__ = ("authors", "events", "frames", "masked")
-
-    def __init__(self, events: Sequence[RingEvent], audience: Audience) -> None:
-        self.events = events
-        self.frames: dict[Any, bytes] = {}
-        self.masked = [event for event in events if event.mask != ALL_LANES]
-        self.authors: dict[Group, list[str]] = {}
-        """Who is here and sees some of it on whatever lane. Looked for by author: members are many."""
-        for author in {event.author for event in self.masked}:
-            for group in {audience.group_of(each) for each in audience.of_user(author)}:
-                if group is not None:
-                    self.authors.setdefault(group, []).append(author)
 
 
 class Stream:
@@ -125,7 +108,7 @@ class Stream:
         self._lost: Hole | None = None
         """A hole that is announced to every group that is before its end."""
         self._shelf = Shelf()
-        self._cuts: dict[tuple[int, int], _Cut] = {}
+        self._cuts: dict[tuple[int, int], Cut] = {}
         self._state = 0
         """How often everybody was to be told of what is no event: the stream's state, or the feed's."""
         self._waiting = 0
@@ -382,11 +365,8 @@ class Stream:
     def _turn(self, group: Group, now: float, *, must: bool = False) -> None:
         """Send a group all there is for it; nothing, if there is nothing and it need not know."""
         cut = self._cut(group)
-        shown, authors, hole = (
-            self._shown(group, cut, now),
-            cut.authors.get(group, _NOBODY),
-            self._hole(group),
-        )
+        shown, authors = cut.shown(group, self.backlog.late(now)), cut.authors(group)
+        hole = self._hole(group)
         group.seen = self.sent
         self.audience.had_turn(group)
         late = hole is not None and hole.reason == "late"
@@ -397,38 +377,24 @@ class Stream:
         self.stats.late_skips += late
         reactions = group.reacted != self.reacted
         frame = self._window(group, cut, shown, hole, reactions=reactions)
-        own = {}
-        for author in authors:
-            seen = {event.seq for event in shown}
-            events = [event for event in cut.events if event.seq in seen or event.author == author]
-            for each in self.audience.of_user(author):
-                if self.audience.group_of(each) is group:
-                    own[each.outlet.fd] = self._window(group, cut, events, hole, reactions=reactions)
+        own = {
+            each.outlet.fd: self._window(group, cut, cut.shown_too(author, shown), hole, reactions=reactions)
+            for author in authors
+            for each in self.audience.of_user(author)
+            if self.audience.group_of(each) is group
+        }
         group.sent, group.silent_since = self.sent, None
         group.state, group.reacted = self._state, self.reacted
         self.stats.deliveries += len(group.members)
         group.send(frame, own)
 
-    def _cut(self, group: Group) -> _Cut:
+    def _cut(self, group: Group) -> Cut:
         """Return what was sent that a group was not told."""
         span = (group.sent, self.sent)
         cut = self._cuts.get(span)
         if cut is None:
-            cut = self._cuts[span] = _Cut(self.ring.between(*span), self.audience)
+            cut = self._cuts[span] = Cut(self.ring.between(*span), self.audience)
         return cut
-
-    def _shown(self, group: Group, cut: _Cut, now: float) -> Sequence[RingEvent]:
-        """Return what a group's lane is shown; what is too late for it is skipped, for good."""
-        if not cut.masked:
-            return cut.events
-        late = self.backlog.late(now)
-        if any(event.seq <= late and event.mask >> group.lane & 1 for event in cut.masked):
-            group.late = max(group.late, late)
-        return [
-            event
-            for event in cut.events
-            if event.mask == ALL_LANES or (event.mask >> group.lane & 1 and event.seq > group.late)
-        ]
 
     def _hole(self, group: Group) -> Hole | None:
         """Return what a group is to be told of that it does not get."""
@@ -446,7 +412,7 @@ class Stream:
     def _window(
         self,
         group: Group,
-        cut: _Cut,
+        cut: Cut,
         events: Sequence[RingEvent],
         hole: Hole | None,
         *,
