@@ -1,4 +1,4 @@
-"""The events of a range that some group was sent: what of it a lane is shown, and the frames made of it. Pure.
+"""The events of a range that a group was sent: what of it its lane is shown, and the frames made of it. Pure.
 
 Groups that were told up to the same position share one (`edge.stream`): an event is looked at once, and a
 frame is encoded once for all that see the same.
