@@ -141,7 +141,7 @@ class Audience:
 
     def had_turn(self, group: Group) -> None:
         """Put a group behind the others, if there is still one."""
-        key = (group.codec.name, group.lane)
+        key = _key(group)
         if self._groups.get(key) is group:
             self._groups[key] = self._groups.pop(key)
 
@@ -184,7 +184,7 @@ class Audience:
         group, new = self.group_of(subscriber), None
         if group is None:
             group = new = Group(subscriber.codec, subscriber.lane)
-            self._groups[subscriber.codec.name, subscriber.lane] = group
+            self._groups[_key(subscriber)] = group
         group.add(subscriber)
         return new
 
@@ -194,7 +194,7 @@ class Audience:
 
     def group_of(self, subscriber: Subscriber) -> Group | None:
         """Return the group that a subscriber belongs to while it can take bytes; None: it would be alone."""
-        return self._groups.get((subscriber.codec.name, subscriber.lane))
+        return self._groups.get(_key(subscriber))
 
     def __iter__(self) -> Iterator[Subscriber]:
         for mine in list(self._users.values()):
@@ -205,4 +205,8 @@ class Audience:
         if group is not None:
             group.remove(subscriber)
             if not group.members:
-                del self._groups[subscriber.codec.name, subscriber.lane]
+                del self._groups[_key(subscriber)]
+
+
+def _key(of: Subscriber | Group) -> tuple[str, int]:
+    return of.codec.name, of.lane

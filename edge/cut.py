@@ -35,20 +35,18 @@ class Cut:
         """
         return self._authors.get(group, _NOBODY)
 
-    def shown(self, group: Group, late: int) -> Sequence[RingEvent]:
-        """Return what a group's lane is shown.
+    def skips(self, lane: int, late: int) -> bool:
+        """Whether anything for a lane alone is not beyond the seq ``late``."""
+        return any(event.seq <= late and event.mask >> lane & 1 for event in self._masked)
 
-        What is for single lanes and not beyond the seq ``late`` is skipped, for good; what is for all is
-        shown however late it is.
-        """
+    def shown(self, lane: int, late: int) -> Sequence[RingEvent]:
+        """Return what a lane is shown; of what is not for all, only what is beyond the seq ``late``."""
         if not self._masked:
             return self.events
-        if any(event.seq <= late and event.mask >> group.lane & 1 for event in self._masked):
-            group.late = max(group.late, late)
         return [
             event
             for event in self.events
-            if event.mask == ALL_LANES or (event.mask >> group.lane & 1 and event.seq > group.late)
+            if event.mask == ALL_LANES or (event.mask >> lane & 1 and event.seq > late)
         ]
 
     def shown_too(self, author: str, shown: Sequence[RingEvent]) -> Sequence[RingEvent]:

@@ -47,6 +47,7 @@ class Stream:
         "_cuts",
         "_epoch",
         "_lost",
+        "_reacted",
         "_shelf",
         "_state",
         "_waiting",
@@ -58,7 +59,6 @@ class Stream:
         "new",
         "pins",
         "quiet_since",
-        "reacted",
         "reactions",
         "ring",
         "sampled",
@@ -90,8 +90,6 @@ class Stream:
         self.sampled = False
         self.reactions = b""
         """Totals by emoji, a JSON object."""
-        self.reacted = 0
-        """How often they were told."""
         self.backlog = Backlog()
         self.stale = False
         self.seeded = False
@@ -107,6 +105,8 @@ class Stream:
         self._epoch = epoch
         self._lost: Hole | None = None
         """A hole that is announced to every group that is before its end."""
+        self._reacted = 0
+        """How often reactions were told."""
         self._shelf = Shelf()
         self._cuts: dict[tuple[int, int], Cut] = {}
         self._state = 0
@@ -162,9 +162,9 @@ class Stream:
         if broken or hides or segment["sampled"] != self.sampled:
             self._drop_made()
         self.quiet_since, self.new = now, False
-        self._know(segment)
         if step.from_seq == step.to_seq:
             return self._learn(segment)
+        self._know(segment)
         self._waiting += len(step.events)
         if self._waiting >= WINDOW_EVENTS_MAX:
             self.deliver()
@@ -316,7 +316,7 @@ class Stream:
         self.users = segment.get("users", -1)
         if segment["reactions"] is not None:
             self.reactions = json.dumps(segment["reactions"], ensure_ascii=False).encode(errors="replace")
-            self.reacted += 1
+            self._reacted += 1
 
     def _learn(self, segment: Mapping[str, Any]) -> bool:
         """Take a record that adds no events; whether it is of the stream's state, of which all are told."""
@@ -360,13 +360,14 @@ class Stream:
         """Let a new group begin where the stream is."""
         if group is not None:
             group.sent = group.seen = self.sent
-            group.state, group.reacted = self._state, self.reacted
+            group.state, group.reacted = self._state, self._reacted
 
     def _turn(self, group: Group, now: float, *, must: bool = False) -> None:
         """Send a group all there is for it; nothing, if there is nothing and it need not know."""
-        cut = self._cut(group)
-        shown, authors = cut.shown(group, self.backlog.late(now)), cut.authors(group)
-        hole = self._hole(group)
+        cut, late_seq = self._cut(group), self.backlog.late(now)
+        if cut.skips(group.lane, late_seq):
+            group.late = max(group.late, late_seq)  # for good, though its frame may go later
+        shown, authors, hole = cut.shown(group.lane, group.late), cut.authors(group), self._hole(group)
         group.seen = self.sent
         self.audience.had_turn(group)
         late = hole is not None and hole.reason == "late"
@@ -375,7 +376,7 @@ class Stream:
             group.silent_since = now if group.silent_since is None else group.silent_since
             return
         self.stats.late_skips += late
-        reactions = group.reacted != self.reacted
+        reactions = group.reacted != self._reacted
         frame = self._window(group, cut, shown, hole, reactions=reactions)
         own = {
             each.outlet.fd: self._window(group, cut, cut.shown_too(author, shown), hole, reactions=reactions)
@@ -384,7 +385,7 @@ class Stream:
             if self.audience.group_of(each) is group
         }
         group.sent, group.silent_since = self.sent, None
-        group.state, group.reacted = self._state, self.reacted
+        group.state, group.reacted = self._state, self._reacted
         self.stats.deliveries += len(group.members)
         group.send(frame, own)
 
