@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -44,17 +44,12 @@ class Inbox(Generic[T]):
         """Whether nothing more should be put."""
         return self._full.is_set()
 
-    def put(self, items: Iterable[T]) -> None:
+    def put(self, items: Sequence[T]) -> None:
         """Add some."""
-        if self._closed:
+        if self._closed or not items:
             return
-        before = len(self._waiting)
         self._waiting.extend(items)
-        if len(self._waiting) == before:
-            return
-        size = self._size
-        for at in range(before, len(self._waiting)):
-            self._bytes += size(self._waiting[at])
+        self._bytes += sum(map(self._size, items))
         self._filled.set()
         if len(self._waiting) >= self._records_max or self._bytes >= BYTES_MAX:
             self._full.set()

@@ -97,7 +97,7 @@ class KafkaLog:
                 batches = await consumer.getmany(at, timeout_ms=POLL_MS)
                 for row in batches.get(at, []):
                     if row.offset < end:
-                        yield Record(row.offset, row.timestamp, row.key, row.value)
+                        yield record_of(row)
                     deadline = self._deadline()
                 position = await consumer.position(at)
                 if asyncio.get_running_loop().time() > deadline:
@@ -144,6 +144,11 @@ class KafkaLog:
             request_timeout_ms=self._kafka.request_timeout_ms,
             max_partition_fetch_bytes=4 * RECORD_BYTES_MAX,
         )
+
+
+def record_of(row: Any) -> Record:
+    """Return what aiokafka fetched as a stage knows it."""
+    return Record(row.offset, row.timestamp, row.key, row.value)
 
 
 async def _span(futures: Sequence[asyncio.Future[Any]], counts: Sequence[int], where: str) -> Span:

@@ -21,6 +21,11 @@ class Record(NamedTuple):
     decoded: Any = None
 
 
+def bytes_of(record: Record) -> int:
+    """Return the size of what a record says."""
+    return len(record.value or b"")
+
+
 class Span(NamedTuple):
     """Offsets [first, end) that one append got, and whether they are contiguous."""
 

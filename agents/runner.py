@@ -27,7 +27,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from agents.checkpoint import load
 from agents.errors import FencedError, LostHistoryError, RecoveryError
 from agents.inbox import Inbox
-from agents.log import Entry, Log, Record, Span
+from agents.log import Entry, Log, Record, Span, bytes_of
 from agents.stage import Output, PartitionState, Side, Stage
 from schemas.codec import UndecodableError
 from schemas.continuity import Fence
@@ -373,8 +373,3 @@ class PartitionRunner(Generic[S]):
 
 def _is_decided(record: Record, undecided: int | None) -> bool:
     return undecided is None or record.offset < undecided
-
-
-def bytes_of(record: Record) -> int:
-    """Return the size of what a record says."""
-    return len(record.value or b"")

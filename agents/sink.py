@@ -13,8 +13,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 import structlog
 
 from agents.inbox import Inbox
-from agents.log import Log, Record
-from agents.runner import bytes_of
+from agents.log import Log, Record, bytes_of
 from schemas.codec import UndecodableError, codec
 from schemas.continuity import Fence
 from schemas.topics import Topic

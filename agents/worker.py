@@ -29,7 +29,7 @@ from agents.board import Board
 from agents.cluster import read_epoch
 from agents.errors import LogUnavailableError
 from agents.inbox import Inbox
-from agents.kafka import KafkaLog
+from agents.kafka import KafkaLog, record_of
 from agents.log import Log, Record, Span
 from agents.moderate import ModerateStage
 from agents.persist import ArchiveSink, FlatSink, WindowSink
@@ -200,7 +200,7 @@ class AgentShell:
             await asyncio.sleep(POLL_SECONDS)
         rows, partition = event.value, message.partition
         needed = self._ahead[partition].bring(rows[0].offset, rows[-1].offset + 1)
-        runner.inbox.put([_record(row) for row in rows if row.offset >= needed])
+        runner.inbox.put([record_of(row) for row in rows if row.offset >= needed])
         self._events[partition].append(event)
         self._acknowledge(partition)
 
@@ -227,7 +227,7 @@ class AgentShell:
             runner = self.runners.get(message.partition)
         if runner is not None:
             for row in event.value:
-                runner.hear(topic, _record(row))
+                runner.hear(topic, record_of(row))
         event.ack()
         self.app.consumer.decide(message.tp, message.offset + 1)
 
@@ -403,10 +403,6 @@ def _persist(settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell],
         return AgentShell(f"persist-{sink.name}", sink.source, settings, make)
 
     return [shell_of(sink) for sink in sinks], [sink.run() for sink in sinks]
-
-
-def _record(row: Any) -> Record:
-    return Record(row.offset, row.timestamp, row.key, row.value)
 
 
 def _line(error: BaseException) -> str:

@@ -141,7 +141,7 @@ async def test_steps_in_flight_are_bounded() -> None:
 async def test_a_step_is_bounded_in_bytes() -> None:
     """However few they are: deciding holds the loop."""
     inbox: Inbox[bytes] = Inbox(10, len)
-    inbox.put(bytes(size) for size in (3, 4, 5, 100, 1))
+    inbox.put([bytes(size) for size in (3, 4, 5, 100, 1)])
     assert [len(await inbox.take(10, 8)) for _ in range(2)] == [3, 1]
     assert await inbox.take(10, 8) == [b"\0"]
 
