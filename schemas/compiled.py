@@ -51,8 +51,7 @@ def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Writ
     ``few``: fields whose strings are often the same.
     """
     made = _Writer(few)
-    body = ["o = []", *made.value(schema, "v"), 'return b"".join(o)']
-    made_writer: Write = _function([*made.functions, "def made(v):", *_inner(body)], _WRITER_NAMES)
+    made_writer: Write = made.function("v", made.value(schema, "v"))
     return made_writer
 
 
@@ -73,14 +72,7 @@ def fields_writer(
         span = slice(first, first + len(names))
         named, fields[span] = fields[span], [{"name": CONTENT, "type": CONTENT}]
     arguments = ", ".join(field["name"] for field in fields)
-    bodies = (f"made({arguments})", made.fields(fields)), ("made(v)", made.fields(named, "v"))
-    write, write_named = (
-        _function(
-            [*made.functions, f"def {head}:", "    o = []", *lines, '    return b"".join(o)'], _WRITER_NAMES
-        )
-        for head, lines in ((head, [*_inner(body)]) for head, body in bodies)
-    )
-    return write, write_named
+    return made.function(arguments, made.fields(fields)), made.function("v", made.fields(named, "v"))
 
 
 class _Made:
@@ -209,9 +201,14 @@ class _Writer(_Made):
 
     def __init__(self, few: frozenset[str]) -> None:
         super().__init__()
-        self.functions: list[str] = []
+        self._functions: list[str] = []
         self._few = few
         self._field = ""
+
+    def function(self, arguments: str, lines: Iterator[str]) -> Any:
+        """Make a function of the lines that write its arguments, and of those that they call."""
+        written = _written("made", arguments, lines)
+        return _function([*self._functions, *written], _WRITER_NAMES)
 
     def optional(self, schema: Any, name: str) -> Iterator[str]:
         yield f"o.append(b'\\0' if {name} is None else b'\\2' + {self._apart(schema)}({name}))"
@@ -266,8 +263,8 @@ class _Writer(_Made):
         """Return the name of a function that writes a value of ``schema``."""
         if schema == "string":
             return "string"
-        name, lines = self.new(), list(self.value(schema, "v"))
-        self.functions += [f"def {name}(v):", *_inner(["o = []", *lines, 'return b"".join(o)'])]
+        name = self.new()
+        self._functions += _written(name, "v", self.value(schema, "v"))
         return name
 
     def long_(self, _: Any, name: str) -> Iterator[str]:
@@ -327,6 +324,11 @@ def _first_of(names: Sequence[str], fields: Sequence[Mapping[str, Any]]) -> int 
     found = [field["name"] for field in fields]
     spans = range(len(found) - len(names) + 1) if names else ()
     return next((at for at in spans if found[at : at + len(names)] == [*names]), None)
+
+
+def _written(name: str, arguments: str, lines: Iterator[str]) -> list[str]:
+    """Return a function that joins what the lines append."""
+    return [f"def {name}({arguments}):", *_inner(["o = []", *lines, 'return b"".join(o)'])]
 
 
 def _inner(lines: Any) -> Iterator[str]:
