@@ -125,12 +125,12 @@ Progress = Callable[[str, int, int], None]
 async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, Any]:
     """Run a load test against the stack of ``settings``; return the report."""
     edges = _edges(settings)
-    empty = {name: _costs(*edge) for name, edge in edges.items()}
+    empty = _all_costs(edges)
     async with _crowds(plan, settings) as (viewers, authors):
         for crowd in (*viewers, *authors):
             crowd.order(do="fill")
         filled = await _filled(plan, viewers, authors, progress)
-        before = {name: _costs(*edge) for name, edge in edges.items()}
+        before = _all_costs(edges)
         for crowd in (*viewers, *authors):
             crowd.order(do="forget")
         begun = time.monotonic()
@@ -160,7 +160,7 @@ async def run(plan: Plan, settings: Settings, progress: Progress) -> dict[str, A
         ends = _edges(settings) if plan.kill_edge else edges
         # Who came for one that was killed counts from its own beginning.
         begins = {name: before[name] if ends[name] == edges.get(name) else Costs() for name in ends}
-        talking = [_costs(*edge).since(begins[name]) for name, edge in ends.items()]
+        talking = [costs.since(begins[name]) for name, costs in _all_costs(ends).items()]
         await _settled(plan, viewers, progress)
         saw, said = merged(each.tally for each in viewers), merged(each.tally for each in authors)
     filling = [before[name].since(empty[name]) for name in edges]
@@ -342,6 +342,10 @@ def _edges(settings: Settings) -> dict[str, tuple[int, str]]:
             Exit.NOT_RUNNING, f"no edge runs in {settings.data}: start a stack with `livecomments up`"
         )
     return found
+
+
+def _all_costs(edges: Mapping[str, tuple[int, str]]) -> dict[str, Costs]:
+    return {name: _costs(*edge) for name, edge in edges.items()}
 
 
 def _costs(pid: int, address: str) -> Costs:
