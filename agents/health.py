@@ -97,7 +97,7 @@ async def served(name: str, shells: Sequence[Any], stage: Stage) -> AsyncIterato
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, stage.health_host, stage.health_port).start()
     try:

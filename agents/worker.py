@@ -8,6 +8,7 @@ has, or will have, a runner that reads it again.
 import asyncio
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ from agents.spans import sink_hops, stage_hops
 from agents.stage import Output
 from schemas import garbage
 from schemas.archive import open_archive
+from schemas.closing import ended
 from schemas.redisclient import redis_client
 from schemas.settings import DEVELOPMENT_SECRET, Settings, raise_open_files_limit
 from schemas.sketch import estimate
@@ -50,7 +52,9 @@ from schemas.spans import open_spans
 from schemas.topics import Topic
 
 EXIT_FATAL = 70
-STOP_SECONDS_MAX = 10.0
+FAUST_STOP_SECONDS_MAX = 5.0
+STOP_SECONDS_MAX = 20.0
+"""All of a process's stopping. Then it ends, whatever it still waits for."""
 POLL_SECONDS = 0.02
 UNSETTLED_SECONDS_MAX = 30.0
 """Without an assignment. A client that failed to join its group may say nothing more, and wait for ever."""
@@ -184,10 +188,12 @@ class AgentShell:
                 await asyncio.sleep(1.0)
 
     async def stop(self) -> None:
-        """Write a last checkpoint, end the runners, leave the group."""
-        for runner in self.runners.values():
+        """Write a last checkpoint, leave the group, end the runners."""
+        for runner in list(self.runners.values()):
             await runner.checkpoint()
-        await self.app.stop()
+        # Faust waits without a limit for tasks of aiokafka's, and those may not hear that they are cancelled.
+        if not await ended(self.app.stop(), FAUST_STOP_SECONDS_MAX):
+            log.warning("left without Faust, which did not stop", agent=self.name)
         await self._end(set(self.runners))
 
     async def _take(self, event: Any) -> None:
@@ -276,8 +282,13 @@ def main(name: str, settings: Settings) -> None:
 async def _main(name: str, settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+
+    def stop() -> None:
+        _end_in_time(name)
+        stopping.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     try:
         async with AsyncExitStack() as stack:
             kafka_log = KafkaLog(settings.kafka, settings.stage.recovery_seconds)
@@ -291,13 +302,13 @@ async def _main(name: str, settings: Settings) -> None:
                 tasks.append(loop.create_task(shell.watch(kafka_log)))
                 tasks.append(loop.create_task(shell.checkpoint_every(settings.stage.checkpoint_seconds)))
             tasks.append(loop.create_task(stopping.wait()))
+            stack.callback(_end_in_time, name)
             garbage.settle()
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
             log.info("stopping", stage=name)
-            async with asyncio.timeout(STOP_SECONDS_MAX):
-                await asyncio.gather(*(shell.stop() for shell in shells))
+            await asyncio.gather(*(shell.stop() for shell in shells))
         if (spans := open_spans(settings.tracing, name)) is not None:
             await asyncio.to_thread(spans.close)
         log.info("stopped", stage=name)
@@ -306,6 +317,18 @@ async def _main(name: str, settings: Settings) -> None:
         os._exit(EXIT_FATAL)
     # Faust leaves threads behind that would hold the process.
     os._exit(0)
+
+
+def _end_in_time(name: str) -> None:
+    """End this process in ``STOP_SECONDS_MAX`` if it has not ended by itself: who stops it waits for it."""
+
+    def give_up() -> None:
+        log.error("fatal", stage=name, error=f"did not stop within {STOP_SECONDS_MAX:.0f} s")
+        os._exit(EXIT_FATAL)
+
+    timer = threading.Timer(STOP_SECONDS_MAX, give_up)
+    timer.daemon = True
+    timer.start()
 
 
 async def _build(name: str, settings: Settings, kafka_log: KafkaLog) -> tuple[list[AgentShell], list[Any]]:

@@ -15,12 +15,12 @@ from aiokafka import AIOKafkaConsumer
 
 async def stop_consumer(consumer: AIOKafkaConsumer, seconds: float) -> None:
     """Stop within a limit (twice it, at worst). Raises nothing but the caller's own cancellation."""
-    if not await _ended(consumer.stop(), seconds):
-        await _ended(consumer._client.close(), seconds)  # noqa: SLF001 - what is left of `stop`
+    if not await ended(consumer.stop(), seconds):
+        await ended(consumer._client.close(), seconds)  # noqa: SLF001 - what is left of `stop`
 
 
-async def _ended(closing: Coroutine[Any, Any, None], seconds: float) -> bool:
-    """Whether it came to its end in time."""
+async def ended(closing: Coroutine[Any, Any, None], seconds: float) -> bool:
+    """Wait for it as long as that, whatever it does with a cancellation; whether it came to its end."""
     task = asyncio.ensure_future(closing)
     try:
         await asyncio.wait({task}, timeout=seconds)

@@ -70,7 +70,11 @@ def worker(stack: RealStack, root: Path, stage: str) -> Iterator[int]:
             yield port
         finally:
             process.terminate()
-            process.wait(30)
+            try:
+                assert process.wait(30) == 0
+            finally:
+                process.kill()
+                process.wait()
 
 
 def ready(port: int) -> None:

@@ -36,9 +36,17 @@ class Consumer:
                 await asyncio.sleep(0)
                 fetch.cancel()
                 await fetch
+            case "does not hear that it is cancelled":
+                try:
+                    await asyncio.Future()
+                except asyncio.CancelledError:
+                    await asyncio.sleep(0.2)
 
 
-@pytest.mark.parametrize("what", ["well", "fails", "hangs", "lets its own cancellation out"])
+@pytest.mark.parametrize(
+    "what",
+    ["well", "fails", "hangs", "lets its own cancellation out", "does not hear that it is cancelled"],
+)
 async def test_whatever_stop_does_the_caller_goes_on(what: str) -> None:
     """And where `stop` did not get to its end, the sockets are closed all the same."""
     consumer = Consumer(what)
