@@ -188,7 +188,8 @@ class AgentShell:
                 await asyncio.sleep(1.0)
 
     async def stop(self) -> None:
-        """Write a last checkpoint, leave the group, end the runners."""
+        """Write a last checkpoint, leave the group, end the runners; for ever, where a runner has failed."""
+        self._assigned = None
         for runner in list(self.runners.values()):
             await runner.checkpoint()
         # Faust waits without a limit for tasks of aiokafka's, and those may not hear that they are cancelled.
@@ -301,14 +302,13 @@ async def _main(name: str, settings: Settings) -> None:
                 tasks.append(loop.create_task(shell.supervise()))
                 tasks.append(loop.create_task(shell.watch(kafka_log)))
                 tasks.append(loop.create_task(shell.checkpoint_every(settings.stage.checkpoint_seconds)))
-            tasks.append(loop.create_task(stopping.wait()))
+            tasks.append(loop.create_task(_leave(name, shells, stopping)))
             stack.callback(_end_in_time, name)
             garbage.settle()
+            # A runner may fail while they stop, too: nobody would wait for what it has not done.
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
-            log.info("stopping", stage=name)
-            await asyncio.gather(*(shell.stop() for shell in shells))
         if (spans := open_spans(settings.tracing, name)) is not None:
             await asyncio.to_thread(spans.close)
         log.info("stopped", stage=name)
@@ -317,6 +317,13 @@ async def _main(name: str, settings: Settings) -> None:
         os._exit(EXIT_FATAL)
     # Faust leaves threads behind that would hold the process.
     os._exit(0)
+
+
+async def _leave(name: str, shells: Sequence[AgentShell], stopping: asyncio.Event) -> None:
+    """Stop the shells when it is asked for."""
+    await stopping.wait()
+    log.info("stopping", stage=name)
+    await asyncio.gather(*(shell.stop() for shell in shells))
 
 
 def _end_in_time(name: str) -> None:

@@ -58,7 +58,9 @@ def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Writ
 def fields_writer(
     schema: Mapping[str, Any], few: frozenset[str] = frozenset(), names: Sequence[str] = ()
 ) -> tuple[Callable[..., bytes], Write]:
-    """Make a writer whose arguments are the record's fields, in their order; none may be left out.
+    """Make a writer whose arguments are the record's fields, in their order.
+
+    Only the last ones may be left out, where they have defaults: a field that the next version adds.
 
     ``names``: fields in a row that are given as their bytes, as one argument in their place, `CONTENT`. What
     makes these of a dict is the second writer.
@@ -71,7 +73,7 @@ def fields_writer(
             raise UnsupportedError(f"{schema['name']} has no {', '.join(names)} in a row")
         span = slice(first, first + len(names))
         named, fields[span] = fields[span], [{"name": CONTENT, "type": CONTENT}]
-    arguments = ", ".join(field["name"] for field in fields)
+    arguments = ", ".join(_arguments(fields))
     return made.function(arguments, made.fields(fields)), made.function("v", made.fields(named, "v"))
 
 
@@ -317,6 +319,16 @@ _LENGTH: Final = (
     "else: n, p = length(d, p - 1)",
     "q = p + n",
 )
+
+
+def _arguments(fields: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the fields as a function has them."""
+    found: list[str] = []
+    optional = True
+    for field in reversed(fields):
+        optional = optional and "default" in field and field["type"] != "bytes"
+        found.append(f"{field['name']}={field['default']!r}" if optional else field["name"])
+    return found[::-1]
 
 
 def _first_of(names: Sequence[str], fields: Sequence[Mapping[str, Any]]) -> int | None:

@@ -19,8 +19,48 @@ worker._end_in_time("sequence")
 time.sleep(60)
 """
 
+FAILING = """
+import asyncio, contextlib, os, signal
+from agents import worker
+from schemas.settings import Settings
 
-def test_a_process_that_does_not_stop_ends(tmp_path: Path) -> None:
+class Shell:
+    name, app = "sequence", None
+    def __init__(self):
+        self.app, self.stopping = self, asyncio.Event()
+    async def start(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+    async def supervise(self):
+        await self.stopping.wait()
+        raise TypeError("a runner failed")
+    async def watch(self, log):
+        await asyncio.Future()
+    async def checkpoint_every(self, seconds):
+        await asyncio.Future()
+    async def stop(self):
+        self.stopping.set()
+        await asyncio.Future()
+
+async def build(*_):
+    return [Shell()], []
+
+worker._build = build
+worker.KafkaLog = lambda *_: contextlib.AsyncExitStack()
+worker.health.served = lambda *_: contextlib.AsyncExitStack()
+asyncio.run(worker._main("sequence", Settings()))
+"""
+
+
+def test_a_runner_that_fails_while_its_worker_stops_ends_it() -> None:
+    """At once: what it has not decided nobody will."""
+    done = subprocess.run(
+        [sys.executable, "-c", FAILING], capture_output=True, text=True, timeout=15, check=False
+    )
+    assert done.returncode == worker.EXIT_FATAL, done.stderr
+    assert "a runner failed" in done.stdout + done.stderr
+
+
+def test_a_process_that_does_not_stop_ends() -> None:
     """Though its loop is held up: with an exit code and a line in the log that say so."""
     done = subprocess.run(
         [sys.executable, "-c", DEAF], capture_output=True, text=True, timeout=30, check=False
