@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import subprocess
 import tempfile
@@ -12,13 +13,23 @@ from livecomments.stack.probes import ask
 from livecomments.stack.spec import Probe
 
 READY_SECONDS = 15.0
+PORTS = range(20_000, 32_000)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(count: int = 1) -> int:
+    """Return a port that nobody listens on now, or the first of some in a row.
+
+    Of those that no connection gets by itself: it could have one before the server does.
+    """
+    while True:
+        base = random.choice(PORTS)
+        try:
+            with contextlib.ExitStack() as probes:
+                for port in range(base, base + count):
+                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return base
 
 
 @contextlib.contextmanager

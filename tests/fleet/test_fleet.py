@@ -52,7 +52,7 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(redis_url: str, **edge: object) -> AsyncIterator[Fleet]:
-    port, admin = free_port(), free_port()
+    port, admin = free_port(), free_port(2)
     settings = {"port": port, "admin_port": admin, "processes": 2, "drain_seconds": 1, **edge}
     async with process("-m", "tests.fleet.parent", **edge_environment(redis_url, **settings)) as parent:
         await ready(port)
