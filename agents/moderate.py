@@ -33,7 +33,7 @@ from agents.log import Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.codec import UndecodableError, codec
-from schemas.content import Around, forget, reading
+from schemas.content import Around, forget, identity, reading, spelled
 from schemas.filtering import WordList
 from schemas.policies import EVERYWHERE
 from schemas.records import (
@@ -47,6 +47,8 @@ from schemas.records import Rules as RulesRecord
 from schemas.refusals import Code
 from schemas.topics import INGESTED, MODERATED, POLICY, RULES_CHANGELOG, Topic
 
+PASSED_OVER = ("id", "user_name", "sticker")
+"""Of a comment; those of commands and of what is held are spelled out."""
 _HAS_WORDS = b'"words"'
 """In the bytes of every record with a command that changes a stream's list (and, rarely, of others)."""
 
@@ -96,7 +98,7 @@ class ModerateStage(Stage[ModerateState]):
     ) -> None:
         super().__init__()
         self._around = Around(self.sink.record, whole=True)
-        self._source_codec = reading(self.source.record, whole=True)
+        self._source_codec = reading(self.source.record, whole=True, without=PASSED_OVER)
         self._partitions = partitions
         self._words = words
         self._raised = not epoch.endswith("-0")
@@ -190,7 +192,7 @@ class ModerateStage(Stage[ModerateState]):
             stream_id, verdict = item["stream_id"], item["verdict"]
             state.at = item["at"]
             if item["type"] == "comment":
-                state.recent.add(stream_id, item["user_id"], item["id"], item["at"])
+                state.recent.add(identity(item), item["at"])
                 if verdict not in {"hold", "approved"}:
                     continue
             rules = state.rules.setdefault(stream_id, Rules())
@@ -280,12 +282,12 @@ class ModerateStage(Stage[ModerateState]):
             if rules is None and opinion == "hold":
                 rules = state.rules[stream_id] = Rules()
             verdict = judge(rules, state.platform, item, opinion)
-            is_new = state.recent.add(stream_id, item["user_id"], item["id"], item["at"])
+            is_new = state.recent.add(identity(item), item["at"])
             if verdict.verdict == "hold" and rules is not None:
-                verdict = hold(rules, item, verdict) if is_new else SILENT
+                verdict = hold(rules, spelled(item), verdict) if is_new else SILENT
             comment = None
         else:
-            rules = rules or Rules()
+            item, rules = spelled(item), rules or Rules()
             comment = held_by(rules, item) if item["type"] == "approve" else None
             verdict = command(rules, item)
             output.before.append(audited(state.partition, item, verdict))

@@ -15,10 +15,13 @@ from agents.core.sequencing import Draft, Place, Sequencer, event_of, mask_of
 from agents.log import Entry, Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
-from schemas.content import Around
+from schemas.content import Around, reading, spelled
 from schemas.records import NOTHING, ModeratedItem, Origin, Refused, Sequenced
 from schemas.refusals import code_of
 from schemas.topics import MODERATED, POSITIONS_CHANGELOG, SEQUENCED
+
+PASSED_OVER = ("id", "user_id", "user_name", "role", "text", "sticker")
+"""Of a comment that is let through; those of others are spelled out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class SequenceStage(Stage[SequenceState]):
     def __init__(self, epoch: str, window_ms: int, partitions: int) -> None:
         super().__init__()
         self._around = Around(self.sink.record)
+        self._source_codec = reading(self.source.record, without=PASSED_OVER)
         self._encode, self._head = self.codec.of_fields("covered", "claim", "token", "source_token")
         self._epoch = epoch
         # An operator who raised the epoch said that lost history is to be gone on without.
@@ -127,7 +131,7 @@ class SequenceStage(Stage[SequenceState]):
             type_ = item["type"]
             mask = mask_of(item["verdict"], type_)
             return self._around.write(type_, seq, item["at"], self._around.of(item), mask)
-        event = event_of(item, seq)
+        event = event_of(spelled(item), seq)
         return self._around.write(event["type"], seq, event["at"], self._around.of(event), event["mask"])
 
     def _items(

@@ -25,6 +25,8 @@ _FRAME = struct.Struct(">bI")
 FRAME_BYTES = _FRAME.size
 FEW_VALUES = frozenset({"type", "role", "verdict", "refusal", "epoch", "stream_id", "code", "reason"})
 """Fields of which the records have few values at a time."""
+OFTEN_AGAIN = FEW_VALUES - {"stream_id"}
+"""Of which the next one is mostly like the last."""
 
 
 class UndecodableError(Exception):
@@ -84,11 +86,16 @@ def schema_text(record: str) -> str:
 class Codec:
     """Encodes one record type; decodes any released version of it.
 
-    ``encode`` takes and ``decode`` returns plain dicts in the shape of `schemas.records`. ``spans``: see
-    `schemas.content`.
+    ``encode`` takes and ``decode`` returns plain dicts in the shape of `schemas.records`. ``spans``,
+    ``without``: see `schemas.content`.
     """
 
-    def __init__(self, record: str, spans: Mapping[str, Sequence[str]] = compiled.NO_SPANS) -> None:
+    def __init__(
+        self,
+        record: str,
+        spans: Mapping[str, Sequence[str]] = compiled.NO_SPANS,
+        without: Sequence[str] = (),
+    ) -> None:
         release, newest = written(record), latest(record)
         self.record = record
         self.id = release.id
@@ -98,7 +105,7 @@ class Codec:
         self._read: compiled.Read = _nothing_made
         self._write: compiled.Write = _nothing_made
         with suppress(compiled.UnsupportedError):
-            self._read = compiled.reader(json.loads(newest.text), spans)
+            self._read = compiled.reader(json.loads(newest.text), spans, without, OFTEN_AGAIN)
             self._write = compiled.writer(json.loads(release.text), FEW_VALUES)
         self._writers = {row.id: _parsed(row.id) for row in releases() if row.record == record}
 
@@ -115,10 +122,9 @@ class Codec:
         ``names``: fields in a row that are given as their bytes, once in the place of all; what makes these
         of a dict is returned too. What is no such record raises whatever comes of it.
         """
-        schema, frame = json.loads(written(self.record).text), self._frame
+        schema = json.loads(written(self.record).text)
         # What is remembered of many streams, one a record, is forgotten before it comes again.
-        write, write_named = compiled.fields_writer(schema, FEW_VALUES - {"stream_id"}, names)
-        return lambda *fields: frame + write(*fields), write_named
+        return compiled.fields_writer(schema, OFTEN_AGAIN, names, self._frame)
 
     def _encode(self, value: Any) -> bytes:
         buffer = io.BytesIO()

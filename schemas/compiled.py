@@ -32,16 +32,20 @@ class UnsupportedError(Exception):
     """The schema has something that nothing is made for; fastavro reads and writes it."""
 
 
-def reader(schema: Mapping[str, Any], spans: Mapping[str, Sequence[str]] = NO_SPANS) -> Read:
+def reader(
+    schema: Mapping[str, Any],
+    spans: Mapping[str, Sequence[str]] = NO_SPANS,
+    without: Sequence[str] = (),
+    few: frozenset[str] = frozenset(),
+) -> Read:
     """Make the reader of a record schema, as JSON gives it.
 
     ``spans``: key → fields in a row; a record that has all of them gets the key too: their bytes.
+    ``without``: strings that are passed over in a record that has spans. ``few``: as in `writer`.
     """
-    made = _Reader(spans)
+    made = _Reader(spans, without, few)
     body = [*made.value(schema, "v"), "return v, p"]
-    # No number of several bytes begins with 0, so that nothing is known yet.
-    head = [f"r{number} = b'\\0'; v{number} = n{number} = 0" for number in range(made.numbers)]
-    made_reader: Read = _function(["def made(d, p):", *_inner([*head, *body])], _READER_NAMES)
+    made_reader: Read = _function(["def made(d, p):", *_inner([*made.head, *body])], _READER_NAMES)
     return made_reader
 
 
@@ -56,14 +60,17 @@ def writer(schema: Mapping[str, Any], few: frozenset[str] = frozenset()) -> Writ
 
 
 def fields_writer(
-    schema: Mapping[str, Any], few: frozenset[str] = frozenset(), names: Sequence[str] = ()
+    schema: Mapping[str, Any],
+    few: frozenset[str] = frozenset(),
+    names: Sequence[str] = (),
+    frame: bytes = b"",
 ) -> tuple[Callable[..., bytes], Write]:
     """Make a writer whose arguments are the record's fields, in their order.
 
     Only the last ones may be left out, where they have defaults: a field that the next version adds.
 
     ``names``: fields in a row that are given as their bytes, as one argument in their place, `CONTENT`. What
-    makes these of a dict is the second writer.
+    makes these of a dict is the second writer. ``frame``: what the record begins with.
     """
     made = _Writer(few)
     fields, named = list(schema["fields"]), []
@@ -74,7 +81,9 @@ def fields_writer(
         span = slice(first, first + len(names))
         named, fields[span] = fields[span], [{"name": CONTENT, "type": CONTENT}]
     arguments = ", ".join(_arguments(fields))
-    return made.function(arguments, made.fields(fields)), made.function("v", made.fields(named, "v"))
+    return (
+        made.function(arguments, made.fields(fields), frame), made.function("v", made.fields(named, "v")),
+    )  # fmt: skip
 
 
 class _Made:
@@ -121,10 +130,16 @@ class _Made:
 class _Reader(_Made):
     """``d``: the bytes; ``p``: how far they are read."""
 
-    def __init__(self, spans: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, spans: Mapping[str, Sequence[str]], without: Sequence[str], few: frozenset[str]
+    ) -> None:
         super().__init__()
         self._spans = spans
-        self.numbers = 0
+        self._without = without
+        self._few = few
+        self._field = ""
+        self.head: list[str] = []
+        """Lines that come first."""
 
     def optional(self, schema: Any, name: str) -> Iterator[str]:
         yield from ("n = d[p]; p += 1", f"if n == 0: {name} = None", "elif n == 2:")
@@ -140,17 +155,37 @@ class _Reader(_Made):
         }
         for number, field in enumerate(fields):
             yield from (f"{begin} = p" for first, _, begin in spans.values() if first == number)
-            part = self.new()
-            yield from self.value(field["type"], part)
-            parts.append(f"{field['name']!r}: {part}")
+            if spans and field["name"] in self._without:
+                yield from self._passed(field["type"])
+            else:
+                part, self._field = self.new(), field["name"]
+                yield from self.value(field["type"], part)
+                parts.append(f"{field['name']!r}: {part}")
             for key, (_, last, begin) in spans.items():
                 if last == number:
                     yield f"{begin} = d[{begin}:p]"
                     parts.append(f"{key!r}: {begin}")
         yield f"{name} = {{{', '.join(parts)}}}"
 
+    def _passed(self, schema: Any) -> Iterator[str]:
+        """Yield the lines that pass over a string, or one that may be missing."""
+        if schema == "string":
+            yield from (*_LENGTH, "p = q")
+        elif schema == ["null", "string"]:
+            yield from ("n = d[p]; p += 1", "if n == 2:", *_inner(self._passed("string")))
+            yield "elif n: raise ValueError(n)"
+        else:
+            raise UnsupportedError(f"passing over {schema}")
+
+    def _remember(self, first: str) -> int:
+        """Return the number of variables r, v, n: what was read last in a place, its value, its length."""
+        number = len(self.head)
+        self.head.append(f"r{number} = {first.format(number)}")
+        return number
+
     def long_(self, _: Any, name: str) -> Iterator[str]:
-        number, self.numbers = self.numbers, self.numbers + 1
+        # No number of several bytes begins with 0.
+        number = self._remember("b'\\0'; v{0} = n{0} = 0")
         yield "n = d[p]"
         yield f"if n < 128: {name} = (n >> 1) ^ -(n & 1); p += 1"
         # No number's bytes begin another's: where they are those of the last one here, so is the number.
@@ -163,7 +198,14 @@ class _Reader(_Made):
     int_ = long_
 
     def string_(self, _: Any, name: str) -> Iterator[str]:
-        yield from (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
+        if self._field not in self._few:
+            yield from (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
+            return
+        number = self._remember("b'\\0'; v{0} = ''; n{0} = 1")
+        yield f"if d.startswith(r{number}, p): {name} = v{number}; p += n{number}"
+        yield "else:"
+        lines = (*_LENGTH, f"{name} = d[p:q].decode(); p = q")
+        yield from _inner(("b = p", *lines, f"r{number} = d[b:q]; v{number} = {name}; n{number} = q - b"))
 
     def bytes_(self, _: Any, name: str) -> Iterator[str]:
         yield from (*_LENGTH, f"{name} = d[p:q]; p = q")
@@ -207,9 +249,9 @@ class _Writer(_Made):
         self._few = few
         self._field = ""
 
-    def function(self, arguments: str, lines: Iterator[str]) -> Any:
+    def function(self, arguments: str, lines: Iterator[str], frame: bytes = b"") -> Any:
         """Make a function of the lines that write its arguments, and of those that they call."""
-        written = _written("made", arguments, lines)
+        written = _written("made", arguments, lines, frame)
         return _function([*self._functions, *written], _WRITER_NAMES)
 
     def optional(self, schema: Any, name: str) -> Iterator[str]:
@@ -338,9 +380,10 @@ def _first_of(names: Sequence[str], fields: Sequence[Mapping[str, Any]]) -> int 
     return next((at for at in spans if found[at : at + len(names)] == [*names]), None)
 
 
-def _written(name: str, arguments: str, lines: Iterator[str]) -> list[str]:
+def _written(name: str, arguments: str, lines: Iterator[str], frame: bytes = b"") -> list[str]:
     """Return a function that joins what the lines append."""
-    return [f"def {name}({arguments}):", *_inner(["o = []", *lines, 'return b"".join(o)'])]
+    begin = f"o = [{frame!r}]" if frame else "o = []"
+    return [f"def {name}({arguments}):", *_inner([begin, *lines, 'return b"".join(o)'])]
 
 
 def _inner(lines: Any) -> Iterator[str]:
@@ -387,7 +430,8 @@ def _long(number: int) -> bytes:
     return bytes(written)
 
 
-def _string(text: str) -> bytes:
+def string(text: str) -> bytes:
+    """Return a string as it is written."""
     encoded = text.encode()
     return _long(len(encoded)) + encoded
 
@@ -402,5 +446,5 @@ _READER_NAMES: Final = {**_NAMES, "long": _read_long}
 _WRITER_NAMES: Final = {
     **_NAMES,
     "long": lru_cache(maxsize=REMEMBERED)(_long),
-    "string": lru_cache(maxsize=REMEMBERED)(_string),
+    "string": lru_cache(maxsize=REMEMBERED)(string),
 }

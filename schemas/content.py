@@ -3,6 +3,8 @@
 Items and events have `FIELDS` in a row. Who reads a record by `reading` finds their bytes beside them, and
 writes other fields `Around` those bytes. Who changes one of the fields takes the bytes out (`forget`): they
 are then written anew. What `moderate` reads it hands on but for two fields behind the rest: its ``whole``.
+Fields that a stage seldom looks at it need not read: it passes over them, and reads them out of the bytes
+when it must (`spelled`). And a comment is known by the bytes of its ids, its `identity`.
 """
 
 import json
@@ -18,10 +20,13 @@ CARRIERS: Final = ("submitted", "ingested", "moderated", "sequenced", "fanout")
 """Records between gateway and edge, which have it in one form."""
 WHOLE_FIELDS: Final = ("offset", "index", "at", "type", "stream_id", *FIELDS)
 WHOLE_CARRIERS: Final = ("ingested", "moderated")
+IDENTITY_FIELDS: Final = ("stream_id", "id", "user_id")
 CONTENT: Final = "content"
 """Beside an item's fields: the bytes of `FIELDS`."""
 WHOLE: Final = "whole"
 """The bytes of `WHOLE_FIELDS`."""
+IDENTITY: Final = "identity"
+"""The bytes of `IDENTITY_FIELDS`, where they are in a row."""
 
 
 class Around:
@@ -46,17 +51,50 @@ class Around:
 
 def forget(said: Any) -> None:
     """Take the bytes out of an item of which a field is about to change."""
+    said.update(spelled(said))
     said.pop(CONTENT, None)
     said.pop(WHOLE, None)
+    said.pop(IDENTITY, None)
+
+
+def spelled(said: Any) -> Any:
+    """Return an item with all of `FIELDS`, those that were passed over too."""
+    if all(name in said for name in FIELDS):
+        return said
+    fields, _ = _fields_reader()(said[CONTENT], 0)
+    return {**said, **fields}
+
+
+def identity(said: Any) -> bytes:
+    """Return what a comment is known by: an author's id of it is theirs, in one stream."""
+    return said.get(IDENTITY) or identity_of(said["stream_id"], said["id"], said["user_id"])
+
+
+def identity_of(stream_id: str, id_: str, user_id: str) -> bytes:
+    """Return what a comment with these is known by (`identity`)."""
+    return compiled.string(stream_id) + compiled.string(id_) + compiled.string(user_id)
 
 
 @cache
-def reading(record: str, *, whole: bool = False) -> Codec:
-    """Return a codec that gives the bytes beside the fields, where what is read is what is written."""
-    spans: dict[str, Sequence[str]] = {CONTENT: FIELDS} if _is_one_form(FIELDS, CARRIERS) else {}
+def reading(record: str, *, whole: bool = False, without: Sequence[str] = ()) -> Codec:
+    """Return a codec that gives the bytes beside the fields, where what is read is what is written.
+
+    There, it passes over the fields ``without``, strings among `FIELDS`; it does not look whether they are
+    UTF-8: whoever read them before did.
+    """
+    if not _is_one_form(FIELDS, CARRIERS):
+        return Codec(record)
+    spans: dict[str, Sequence[str]] = {CONTENT: FIELDS, IDENTITY: IDENTITY_FIELDS}
     if whole and _is_one_form(WHOLE_FIELDS, WHOLE_CARRIERS):
         spans[WHOLE] = WHOLE_FIELDS
-    return Codec(record, spans)
+    return Codec(record, spans, without)
+
+
+@cache
+def _fields_reader() -> compiled.Read:
+    schema: Any = _carrier(written(CARRIERS[0]))
+    fields = [field for field in schema["fields"] if field["name"] in FIELDS]
+    return compiled.reader({"type": "record", "name": "Said", "fields": fields})
 
 
 @cache

@@ -16,13 +16,13 @@ class Recent:
         self._newer: set[int] = set()
         self._older: set[int] = set()
 
-    def add(self, stream_id: str, user_id: str, id_: str, at: int) -> bool:
-        """Note a comment that is decided at a time, ms since 1970; return whether it is new."""
+    def add(self, identity: bytes, at: int) -> bool:
+        """Note a comment (`schemas.content.identity`) decided at a time, ms since 1970; whether it is new."""
         if at >= self._ends:
             far = at >= self._ends + self._window_ms
             self._older, self._newer = (set() if far else self._newer), set()
             self._ends = at + self._window_ms
-        key = hash((stream_id, user_id, id_))
+        key = hash(identity)
         if key in self._newer or key in self._older:
             return False
         self._newer.add(key)

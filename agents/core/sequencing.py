@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.content import identity, identity_of, spelled
 from schemas.records import Command, Event, ModeratedItem, Origin, Sequenced
 
 NUMBERED = frozenset({"allow", "shadow", "approved"})
@@ -30,9 +31,10 @@ class Place:
 
 
 class Seen:
-    """Ids decided within the duplicate window, ``window_ms``, by log-append time; and some before it.
+    """What was decided within the duplicate window, ``window_ms``, by log-append time; and some before it.
 
-    In two generations: one is forgotten as a whole when no item from now on can meet any of it.
+    Comments are known by `schemas.content.identity`. In two generations: one is forgotten as a whole when no
+    item from now on can meet any of it.
     """
 
     __slots__ = ("_ends", "_newer", "_older", "_window_ms")
@@ -40,10 +42,10 @@ class Seen:
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms
         self._ends = 0
-        self._newer: dict[tuple[str, str, str], int] = {}
-        self._older: dict[tuple[str, str, str], int] = {}
+        self._newer: dict[bytes, int] = {}
+        self._older: dict[bytes, int] = {}
 
-    def admit(self, key: tuple[str, str, str], at: int) -> bool:
+    def admit(self, key: bytes, at: int) -> bool:
         """Note a decision, unless there is one of the window before ``at``; return whether it is new."""
         if at >= self._ends:
             self._turn(at)
@@ -55,7 +57,7 @@ class Seen:
         self._newer[key] = at
         return True
 
-    def add(self, key: tuple[str, str, str], at: int) -> None:
+    def add(self, key: bytes, at: int) -> None:
         """Note a decision, whatever was noted before."""
         if at >= self._ends:
             self._turn(at)
@@ -116,7 +118,7 @@ class Sequencer:
             place.origin, place.at = origin, at
             if verdict == "silent":
                 continue
-            key = (stream_id, item["user_id"], item["id"])
+            key = identity(item)
             # An approved comment was decided before, as held: `moderate` lets it through once.
             if verdict == "approved":
                 seen.add(key, at)
@@ -131,7 +133,7 @@ class Sequencer:
                 draft.events.append(make(item, place.seq))
                 draft.origins.append(origin)
             else:
-                draft.refused.append(item)
+                draft.refused.append(spelled(item))
         return drafts
 
     def fold(self, segment: Sequenced) -> None:
@@ -140,9 +142,9 @@ class Sequencer:
         if not stream_id:
             return
         for event in segment["events"]:
-            self.seen.add((stream_id, event["user_id"], event["id"]), event["at"])
+            self.seen.add(identity_of(stream_id, event["id"], event["user_id"]), event["at"])
         for refused in segment["refused"]:
-            self.seen.add((stream_id, refused["user_id"], refused["id"]), refused["at"])
+            self.seen.add(identity_of(stream_id, refused["id"], refused["user_id"]), refused["at"])
         times = [row["at"] for row in (*segment["events"][-1:], *segment["refused"][-1:])]
         origin = Origin.from_wire(segment["origin"])
         self.raise_to(stream_id, Place(segment["epoch"], segment["to_seq"], origin, max(times, default=0)))

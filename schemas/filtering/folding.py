@@ -91,7 +91,7 @@ _CHAR = rb"(?:[0-9a-z]|[\xc2-\xf4][\x80-\xbf]++)"
 _LETTER = rb"([a-z]|[\xc2-\xf4][\x80-\xbf]++)"
 _DOUBLED_WIDE = re.compile(rb"([\xc2-\xf4][\x80-\xbf]++)\1")
 _REPEATS = re.compile(_LETTER + rb"\1+")
-_REPEATS_ASCII = re.compile(rb"([a-z])\1+")
+_REPEATED_ASCII = re.compile(rb"([a-z])(?=\1)")
 _FIRST = itemgetter(1)
 _DOUBLED_NEVER = b"ahijkquvwxy"
 _VOWELS = b"aeiouyh"
@@ -187,8 +187,8 @@ def leet_key(word: bytes) -> bytes:
 
 
 def squeezed_key(word: bytes) -> bytes:
-    """Return a key as the squeezed forms have it."""
-    return _REPEATS.sub(_FIRST, word)
+    """Return a key, or a form, as the squeezed forms have it."""
+    return _REPEATED_ASCII.sub(b"", word) if word.isascii() else _REPEATS.sub(_FIRST, word)
 
 
 def runs(word: bytes) -> list[tuple[bytes, int]]:
@@ -227,7 +227,7 @@ def squeezed(forms: Sequence[Formed]) -> list[Formed]:
     """Return the squeezed forms of those that have repeats."""
     found = []
     for each in forms:
-        text = (_REPEATS_ASCII if each.text.isascii() else _REPEATS).sub(_FIRST, each.text)
+        text = squeezed_key(each.text)
         if text != each.text:
             found.append(Formed(each.form | SQUEEZED, text, each.words, each.text))
     return found
@@ -249,7 +249,7 @@ def at_once(raw: bytes, marks: bytes) -> bytes | None:
 
     """
     text = b" " + b" ".join(raw.translate(PLAIN_TABLE).split()) + b" "  # `plain`, without the call
-    if has_single_letters(text):
+    if has_single_letters(text) and _SPELLED.search(text):
         return None
     if not marks:
         return text

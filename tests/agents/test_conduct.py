@@ -82,7 +82,7 @@ def test_recent_knows_at_least_a_window_and_at_most_three(rows: list[tuple[int, 
     recent, window, last, at = Recent(100), 100, dict[int, int](), 0
     for key, step in rows:
         at += step
-        new = recent.add("s", "u", str(key), at)
+        new = recent.add(str(key).encode(), at)
         if key in last and at - last[key] < window:
             assert not new
         if key not in last or at - last[key] >= 3 * window:

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from schemas import compiled, content
 from schemas.codec import codec, latest
-from schemas.content import CARRIERS, CONTENT, FIELDS, WHOLE, Around, forget, reading
+from schemas.content import (
+    CARRIERS,
+    CONTENT,
+    FIELDS,
+    IDENTITY,
+    WHOLE,
+    Around,
+    forget,
+    identity,
+    reading,
+    spelled,
+)
 from tests.schemas.test_compiled import values
 
 
@@ -56,6 +67,36 @@ def test_what_moderate_reads_it_hands_on_whole(data: st.DataObject) -> None:
     head = {"claim": "", "token": 1, "source_token": 1, "after": value["after"], "covered": value["covered"]}
     moderated = codec("moderated").decode(codec("moderated").encode({**head, "items": pieces}))
     assert moderated["items"] == [{**item, "verdict": "allow", "refusal": None} for item in plain["items"]]
+
+
+PASSED_OVER = ("id", "user_id", "user_name", "role", "text", "sticker")
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_what_is_passed_over_is_there_when_it_is_wanted(data: st.DataObject) -> None:
+    """And the rest is read as it would be; what one is known by is the same whichever way it was read."""
+    value = data.draw(values(json.loads(latest("moderated").text), {}))
+    written = codec("moderated").encode(value)
+    read, plain = (
+        reading("moderated", without=PASSED_OVER).decode(written),
+        codec("moderated").decode(written),
+    )
+    assert {**read, "items": []} == {**plain, "items": []}
+    for item, full in zip(read["items"], plain["items"], strict=True):
+        assert not item.keys() & set(PASSED_OVER)
+        assert item.keys() & full.keys() == full.keys() - set(PASSED_OVER)
+        assert spelled(item).items() >= full.items()
+        assert item[IDENTITY] == identity(item) == identity(full)
+        forget(item)
+        assert item == full
+
+
+@given(st.lists(st.tuples(st.text(), st.text(), st.text()), min_size=2, max_size=2, unique=True))
+def test_two_comments_are_not_known_by_the_same(names: list[tuple[str, str, str]]) -> None:
+    """Wherever one of their ids ends and the next begins."""
+    first, second = ({"stream_id": a, "id": b, "user_id": c} for a, b, c in names)
+    assert identity(first) != identity(second)
 
 
 def test_a_changed_field_is_written_when_the_bytes_are_taken_out() -> None:
