@@ -60,6 +60,8 @@ def kafka(place: Place, java: Path, classpath: str, controller_port: int, cluste
     broker = (
         str(java),
         *("-Xms256m", f"-Xmx{HEAP_MIB}m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
+        # The second compiler has two thirds of a new broker's processor time, which the stages beside it lack.
+        "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",  # a broker that half works is worse than one that is restarted
         f"-Dlog4j2.configurationFile={logging}",
         *("kafka.Kafka", str(settings)),
