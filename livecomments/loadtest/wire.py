@@ -19,7 +19,7 @@ _MARK: Final = re.compile(rb'"(?:text|reason)":"lt ([a-j]+) ([a-z])')
 _LETTERS, _DIGITS = "abcdefghij", "0123456789"
 _IN_LETTERS: Final = str.maketrans(_DIGITS, _LETTERS)
 _IN_DIGITS: Final = bytes.maketrans(_LETTERS.encode(), _DIGITS.encode())
-_WORDS: Final = "and it is so good to see you all here again tonight with the whole team, hello from far away "
+_WORDS: Final = "and it is so good to see you all here again tonight with the whole team, hello from afar "
 _AT: Final = re.compile(rb'"at":(\d+)')
 _COMMENT: Final = b'"type":"comment"'
 _HOLE: Final = re.compile(rb'"hole":\{"from":(\d+),"to":(\d+),"reason":"(\w+)"')
@@ -105,7 +105,7 @@ def publication(line: bytes) -> Seen | None:
 def text_of(now_us: int, kind: str, padding: int) -> str:
     """Return a comment's text that says when it was submitted; about 250 bytes of frame with padding 60.
 
-    In letters and words: digits and repeats are looked at as disguises are, at ten times what a comment costs.
+    In letters and words: digits and repeats are looked at as disguises are, at ten times a comment's cost.
     """
     words = _WORDS * (padding // len(_WORDS) + 1)
     return f"{mark(now_us, kind)} {words[:padding].rstrip()}"

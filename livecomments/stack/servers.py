@@ -60,7 +60,7 @@ def kafka(place: Place, java: Path, classpath: str, controller_port: int, cluste
     broker = (
         str(java),
         *("-Xms256m", f"-Xmx{HEAP_MIB}m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"),
-        # The second compiler has two thirds of a new broker's processor time, which the stages beside it lack.
+        # The second compiler takes two thirds of a new broker's processor time, from the stages beside it.
         "-XX:TieredStopAtLevel=1",
         "-XX:+ExitOnOutOfMemoryError",  # a broker that half works is worse than one that is restarted
         f"-Dlog4j2.configurationFile={logging}",
