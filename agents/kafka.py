@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from agents.errors import LogUnavailableError, RecoveryError
 from agents.log import Entry, Record, Span
 from schemas import settings as config
-from schemas.closing import ended, stop_consumer
+from schemas.closing import stop_consumer, stop_producer
 from schemas.topics import RECORD_BYTES_MAX
 
 BATCH_BYTES_MAX = RECORD_BYTES_MAX
@@ -51,7 +51,7 @@ class KafkaLog:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await ended(self._producer.stop(), STOP_SECONDS)
+        await stop_producer(self._producer, STOP_SECONDS)
         await stop_consumer(self._offsets, STOP_SECONDS)
 
     async def append(self, topic: str, partition: int, entries: Sequence[Entry]) -> asyncio.Future[Span]:

@@ -33,7 +33,7 @@ from agents.log import Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
 from schemas.codec import UndecodableError, codec
-from schemas.content import Around, forget, identity, reading, spelled
+from schemas.content import Around, forget, identity, spelled
 from schemas.filtering import WordList
 from schemas.policies import EVERYWHERE
 from schemas.records import (
@@ -47,8 +47,6 @@ from schemas.records import Rules as RulesRecord
 from schemas.refusals import Code
 from schemas.topics import INGESTED, MODERATED, POLICY, RULES_CHANGELOG, Topic
 
-PASSED_OVER = ("id", "user_name", "sticker")
-"""Of a comment; those of commands and of what is held are spelled out."""
 _HAS_WORDS = b'"words"'
 """In the bytes of every record with a command that changes a stream's list (and, rarely, of others)."""
 
@@ -86,6 +84,9 @@ class ModerateStage(Stage[ModerateState]):
     sink = MODERATED
     table = RULES_CHANGELOG
     hears = (POLICY,)
+    passes_over = ("id", "user_name", "sticker")
+    """Those of commands and of what is held are spelled out."""
+    hands_on_whole = True
 
     def __init__(
         self,
@@ -97,8 +98,7 @@ class ModerateStage(Stage[ModerateState]):
         partitions: int = 1,
     ) -> None:
         super().__init__()
-        self._around = Around(self.sink.record, whole=True)
-        self._source_codec = reading(self.source.record, whole=True, without=PASSED_OVER)
+        self._around = Around(self.sink.record, whole=self.hands_on_whole)
         self._partitions = partitions
         self._words = words
         self._raised = not epoch.endswith("-0")

@@ -15,13 +15,10 @@ from agents.core.sequencing import Draft, Place, Sequencer, event_of, mask_of
 from agents.log import Entry, Record
 from agents.notices import noticed
 from agents.stage import Output, PartitionState, Side, Stage, must_follow
-from schemas.content import Around, reading, spelled
+from schemas.content import Around, spelled
 from schemas.records import NOTHING, ModeratedItem, Origin, Refused, Sequenced
 from schemas.refusals import code_of
 from schemas.topics import MODERATED, POSITIONS_CHANGELOG, SEQUENCED
-
-PASSED_OVER = ("id", "user_id", "user_name", "role", "text", "sticker")
-"""Of a comment that is let through; those of others are spelled out."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,11 +35,12 @@ class SequenceStage(Stage[SequenceState]):
     source = MODERATED
     sink = SEQUENCED
     table = POSITIONS_CHANGELOG
+    passes_over = ("id", "user_id", "user_name", "role", "text", "sticker")
+    """Those of what is not a comment let through are spelled out."""
 
     def __init__(self, epoch: str, window_ms: int, partitions: int) -> None:
         super().__init__()
         self._around = Around(self.sink.record)
-        self._source_codec = reading(self.source.record, without=PASSED_OVER)
         self._encode, self._head = self.codec.of_fields("covered", "claim", "token", "source_token")
         self._epoch = epoch
         # An operator who raised the epoch said that lost history is to be gone on without.

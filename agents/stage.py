@@ -86,12 +86,18 @@ class Stage(ABC, Generic[S]):
     """Other topics, of which it takes note: see `hear`."""
     value_bytes_max: ClassVar[int] = RECORD_BYTES_MAX
     """A larger input is not read."""
+    passes_over: ClassVar[tuple[str, ...]] = ()
+    """Fields of the source's items that it seldom looks at: see `schemas.content.reading`."""
+    hands_on_whole: ClassVar[bool] = False
+    """Whether it writes items around all that it read of them."""
 
     def __init__(self) -> None:
         self.hands_on = False
         """Whether another stage of this process takes the output from here, decoded; it may change that."""
         self.codec: Codec = codec(self.sink.record)
-        self._source_codec: Codec = reading(self.source.record)
+        self._source_codec: Codec = reading(
+            self.source.record, whole=self.hands_on_whole, without=self.passes_over
+        )
 
     @abstractmethod
     def open(self, partition: int) -> S:

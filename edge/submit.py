@@ -15,6 +15,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.closing import stop_producer
 from schemas.settings import Settings
 from schemas.topics import SUBMITTED, SUBMITTED_BYTES_MAX, Topic
 
@@ -104,7 +105,7 @@ class Submitter:
                 log.warning("kafka away; connecting again", error=type(error).__name__, wait_seconds=wait)
             finally:
                 self._producer = None
-                await _close(producer)
+                await stop_producer(producer, STOP_SECONDS)
             await asyncio.sleep(wait)
             wait = min(wait * 2, RETRY_SECONDS_MAX)
 
@@ -126,17 +127,3 @@ class Submitter:
             max_request_size=SUBMITTED_BYTES_MAX,
             request_timeout_ms=timeout_ms,
         )
-
-
-async def _close(producer: AIOKafkaProducer) -> None:
-    """Stop within a limit: `stop` alone waits for ever while Kafka is away."""
-    stopping = asyncio.ensure_future(producer.stop())
-    done, _ = await asyncio.wait({stopping}, timeout=STOP_SECONDS)
-    if not done:
-        # There is no public way to give up on idempotent records: end the sender, and fail its futures.
-        sender = producer._sender.sender_task  # noqa: SLF001
-        if sender is not None:
-            sender.cancel()
-        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001
-    with contextlib.suppress(KafkaError, OSError, asyncio.CancelledError):
-        await stopping

@@ -6,9 +6,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.servers import free_port
 
 ROOT = Path(__file__).parents[1]
 UP_SECONDS = 240
@@ -16,7 +18,6 @@ UP_SECONDS = 240
 VERB_SECONDS = 60
 PORTS = 8
 """Edge, API, Kafka, Redis, Cassandra, and a few more edges."""
-FIRST_PORT, LAST_PORT = 13_000, 19_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def environment(**more: str) -> dict[str, str]:
 @contextmanager
 def real_stack(data: Path, *options: str, root: Path = ROOT) -> Iterator[RealStack]:
     """Start a stack in a directory, whose logs are shown when it does not come up."""
-    stack = RealStack(free_ports(), data, root)
+    stack = RealStack(free_port(PORTS), data, root)
     data.mkdir(parents=True, exist_ok=True)
     with _taken_down_without_us(stack):
         yield from _up(stack, options)
@@ -114,23 +115,3 @@ def _taken_down_without_us(stack: RealStack) -> Iterator[None]:
         finally:
             ours.send(b"x")
             watcher.wait(VERB_SECONDS)
-
-
-def free_ports(count: int = PORTS) -> int:
-    """Return the first of ``count`` ports in a row that nobody listens at, seldom those of another run."""
-    steps = (LAST_PORT - FIRST_PORT) // count
-    for step in range(steps):
-        base = FIRST_PORT + (os.getpid() + step) % steps * count
-        if all(_is_free(port) for port in range(base, base + count)):
-            return base
-    raise AssertionError(f"no {count} free ports in a row between {FIRST_PORT} and {LAST_PORT}")
-
-
-def _is_free(port: int) -> bool:
-    with ExitStack() as opened:
-        probe = opened.enter_context(socket.socket())
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

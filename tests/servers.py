@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import random
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 
 from livecomments.stack import packages
+from livecomments.stack.addresses import LOOPBACK
+from livecomments.stack.launch import SPARE_FIRST, is_free
 from livecomments.stack.probes import ask
 from livecomments.stack.spec import Probe
 
 READY_SECONDS = 15.0
-PORTS = range(20_000, 32_000)
+PORTS = range(13_000, SPARE_FIRST - 100)
+"""Below those that stacks take for themselves, which may be on their way up."""
 
 
 def free_port(count: int = 1) -> int:
@@ -23,13 +25,8 @@ def free_port(count: int = 1) -> int:
     """
     while True:
         base = random.choice(PORTS)
-        try:
-            with contextlib.ExitStack() as probes:
-                for port in range(base, base + count):
-                    probes.enter_context(socket.socket()).bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
+        if all(is_free(LOOPBACK, port) for port in range(base, base + count)):
+            return base
 
 
 @contextlib.contextmanager

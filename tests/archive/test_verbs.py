@@ -16,7 +16,8 @@ from schemas.archive.sqlite import SqliteArchive
 from schemas.archive.sqlite_schema import MIGRATIONS
 from schemas.settings import Archive
 from tests.archive.events import comment, segment, stream_name
-from tests.real import RealStack, environment, free_ports
+from tests.real import PORTS, RealStack, environment
+from tests.servers import free_port
 from tests.stack.helpers import wait_until
 
 LIMIT_SECONDS = 60
@@ -26,7 +27,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Return a function that runs a verb on a data directory, beside which no server runs."""
-    base = str(free_ports())
+    base = str(free_port(PORTS))
 
     def verb(*arguments: str, said: str = "", **environ: str) -> "subprocess.CompletedProcess[str]":
         where = ("--data", str(tmp_path), "--port-base", base)

@@ -18,7 +18,8 @@ from livecomments.exits import Exit
 from livecomments.stack import state
 from livecomments.stack.processes import is_alive
 from schemas.settings import Auth
-from tests.real import UP_SECONDS, RealStack, free_ports
+from tests.real import PORTS, UP_SECONDS, RealStack
+from tests.servers import free_port
 
 pytestmark = pytest.mark.integration
 SHOWN_SECONDS = 30
@@ -211,7 +212,7 @@ def test_not_a_moderator(stack: RealStack, stream: str) -> None:
 
 def test_nothing_runs(tmp_path: Path) -> None:
     """Where no stack runs, every client verb says so with its code."""
-    nowhere = RealStack(free_ports(), tmp_path)
+    nowhere = RealStack(free_port(PORTS), tmp_path)
     log = log_of(tmp_path, users=1, each=1)
     for verb in (
         ("send", "s", "hi"),
@@ -239,7 +240,7 @@ def test_demo_on_a_running_stack(stack: RealStack) -> None:
 
 def test_demo_alone(tmp_path: Path) -> None:
     """`demo` with nothing there starts everything, shows a crowd, and Ctrl-C leaves nothing behind."""
-    alone = RealStack(free_ports(), tmp_path / "data")
+    alone = RealStack(free_port(PORTS), tmp_path / "data")
     alone.data.mkdir()
     with alone.started("demo", "--crowd", "--json") as demo:
         assert demo.stdout is not None

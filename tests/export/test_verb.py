@@ -11,7 +11,8 @@ import pytest
 from livecomments.exits import Exit
 from schemas.archive import Archive
 from tests.export.helpers import SHOWN_ROWS, contents, lines
-from tests.real import ROOT, RealStack, environment, free_ports
+from tests.real import PORTS, ROOT, RealStack, environment
+from tests.servers import free_port
 from tests.stack.helpers import wait_until
 
 LIMIT_SECONDS = 60
@@ -19,7 +20,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def command(data: Path, *arguments: str) -> list[str]:
-    where = ("--data", str(data), "--port-base", str(free_ports()))
+    where = ("--data", str(data), "--port-base", str(free_port(PORTS)))
     return [sys.executable, "-m", "livecomments", "export", *arguments, *where]
 
 

@@ -18,7 +18,8 @@ from edge.auth import Authenticator
 from livecomments.stack.addresses import stack_settings
 from livecomments.stack.plan import stack_environment
 from schemas.settings import Auth
-from tests.real import RealStack, environment, free_ports
+from tests.real import RealStack, environment
+from tests.servers import free_port
 from tests.stack.helpers import wait_until
 
 pytestmark = pytest.mark.integration
@@ -29,7 +30,7 @@ LIMIT_SECONDS = 60
 def analyse(stack: RealStack, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a worker; kill it in the end."""
     settings = stack_environment(stack_settings(stack.port_base, stack.data, {}))
-    health = {"LIVECOMMENTS_STAGE__HEALTH_PORT": str(free_ports(1))}
+    health = {"LIVECOMMENTS_STAGE__HEALTH_PORT": str(free_port())}
     with (
         log.open("ab") as file,
         subprocess.Popen(

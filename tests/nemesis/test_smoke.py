@@ -10,7 +10,8 @@ import pytest
 from livecomments.nemesis import kinds
 from livecomments.nemesis.clock import library
 from livecomments.stack.launch import stop
-from tests.real import free_ports
+from tests.real import PORTS
+from tests.servers import free_port
 
 LIMIT_SECONDS = 900
 """It takes four minutes on two idle cores."""
@@ -20,7 +21,7 @@ SEED = "1"
 @pytest.mark.integration(seconds=LIMIT_SECONDS + 60)
 def test_every_kind_of_fault_once_and_no_anomaly(tmp_path: Path) -> None:
     """`livecomments nemesis --faults smoke` is clean, and did enough for that to mean something."""
-    base = free_ports()
+    base = free_port(PORTS)
     argv = ["nemesis", "--faults", "smoke", "--minutes", "2", "--viewers", "40", "--seed", SEED, "--json"]
     argv += ["--port-base", str(base), "--keep", str(tmp_path)]
     try:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.sequence import SequenceStage
 from schemas import compiled, content
 from schemas.codec import codec, latest
 from schemas.content import (
@@ -69,9 +70,6 @@ def test_what_moderate_reads_it_hands_on_whole(data: st.DataObject) -> None:
     assert moderated["items"] == [{**item, "verdict": "allow", "refusal": None} for item in plain["items"]]
 
 
-PASSED_OVER = ("id", "user_id", "user_name", "role", "text", "sticker")
-
-
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_what_is_passed_over_is_there_when_it_is_wanted(data: st.DataObject) -> None:
@@ -79,13 +77,13 @@ def test_what_is_passed_over_is_there_when_it_is_wanted(data: st.DataObject) -> 
     value = data.draw(values(json.loads(latest("moderated").text), {}))
     written = codec("moderated").encode(value)
     read, plain = (
-        reading("moderated", without=PASSED_OVER).decode(written),
+        reading("moderated", without=SequenceStage.passes_over).decode(written),
         codec("moderated").decode(written),
     )
     assert {**read, "items": []} == {**plain, "items": []}
     for item, full in zip(read["items"], plain["items"], strict=True):
-        assert not item.keys() & set(PASSED_OVER)
-        assert item.keys() & full.keys() == full.keys() - set(PASSED_OVER)
+        assert not item.keys() & set(SequenceStage.passes_over)
+        assert item.keys() & full.keys() == full.keys() - set(SequenceStage.passes_over)
         assert spelled(item).items() >= full.items()
         assert item[IDENTITY] == identity(item) == identity(full)
         forget(item)

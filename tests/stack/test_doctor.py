@@ -27,7 +27,7 @@ from livecomments.nemesis import clock
 from livecomments.stack.kafkacheck import Seen, judge
 from schemas.settings import Kafka
 from schemas.topics import ALL, FANOUT, FLAT, META
-from tests.real import environment, free_ports
+from tests.real import PORTS, environment
 from tests.servers import free_port, redis_server
 
 LIMIT_SECONDS = 60
@@ -105,7 +105,7 @@ def bench(lone: Lone, tmp_path: Path) -> Bench:
 @contextmanager
 def taken_port(bench: Bench) -> Iterator[None]:
     with socket.socket() as listener:
-        base = free_ports()
+        base = free_port(PORTS)
         listener.bind(("127.0.0.1", base + 1))
         listener.listen(1)
         bench.arguments = ["--port-base", str(base)]
